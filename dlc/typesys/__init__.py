@@ -1,0 +1,1 @@
+"""Dims, element types and value types. Imports nothing of the project but `dlc.diag`."""
