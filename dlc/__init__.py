@@ -1,0 +1,1 @@
+"""dlc: a compiler for networks that change shape with every input."""

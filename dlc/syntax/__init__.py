@@ -1,0 +1,1 @@
+"""The surface of dl: the frozen tree, the parser and the formatter."""
