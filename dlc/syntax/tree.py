@@ -64,7 +64,7 @@ class TypeArg(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapeVar(Node):
-    """`*S` among the dims of a type, or among arguments of a call: any run of dims."""
+    """`*S` among the dims of a type: any run of dims."""
 
     name: Ident
 
@@ -283,7 +283,7 @@ Expr: TypeAlias = (
 class Assign(Node):
     """`a = e`, `a, b = e` (a tuple is taken apart), `a[i] = e`, `a, b = c, d`; `_ = e` discards.
 
-    Targets are `Name` or `Index` (anything else is a syntax error).
+    A target is a `Name` or an `Index`; anything else is a syntax error.
     """
 
     targets: tuple[Expr, ...]
@@ -348,14 +348,11 @@ class For(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arm(Node):
-    """`Node(left, right):`, `Leaf:`, `tree.Leaf(w):` or `_:` (`name` is `_`, `fields` None) and its block.
-
-    `fields` is None without parentheses; a field `_` binds nothing.
-    """
+    """`Node(left, right):`, `Leaf:`, `tree.Leaf(w):` or `_:` and its block; a field `_` binds nothing."""
 
     module: Ident | None
     name: Ident
-    fields: tuple[Ident, ...] | None
+    fields: tuple[Ident, ...]
     body: tuple[Stmt, ...]
     header: Span
 
@@ -564,8 +561,11 @@ class Comment(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Module(Node):
-    """A source file. `comments` and `parens` (places of parenthesised expressions, from the parenthesis
-    on) do not matter to the meaning; the formatter keeps them."""
+    """A source file.
+
+    `comments` and `parens` (the expressions that stand in parentheses, by their place without these) do
+    not matter to the meaning; the formatter keeps them.
+    """
 
     source: SourceFile
     items: tuple[Item, ...]
