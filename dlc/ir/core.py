@@ -53,6 +53,12 @@ class Value:
         assert isinstance(self.type, TensorType), f"%{self.hint} is {self.type}"
         return self.type
 
+    def suggest(self, hint: str) -> Value:
+        """Proposes a name for printing, unless one is there. A name carries no meaning."""
+        if not self.hint:
+            object.__setattr__(self, "hint", hint)
+        return self
+
     def __repr__(self) -> str:
         return f"%{self.hint or '?'}: {self.type}"
 
@@ -155,8 +161,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Constructor:
+    """One shape of an algebraic value. `dims` are hidden sizes that each value carries with it: field types may
+    mention them besides the type's own dims; `variant` gives their values (attribute `dims`), and a
+    `match` region defines them afresh (`region.dims`)."""
+
     name: str
     fields: tuple[Field, ...] = ()
+    dims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +185,17 @@ class AdtDecl:
         return next(i for i, c in enumerate(self.constructors) if c.name == name)
 
 
+@dataclass(frozen=True)
+class Signature:
+    """What a caller has to know of a function: names of its dims, types of parameters and results."""
+
+    name: str
+    dims: tuple[str, ...]
+    params: tuple[Type, ...]
+    results: tuple[Type, ...]
+    result_dims: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Function:
     """`fn @name[dims](params) -> result_types`. `result_dims` are dim names that the result types may
@@ -187,6 +209,11 @@ class Function:
     result_dims: tuple[str, ...] = ()
     attrs: Mapping[str, Attr] = field(default_factory=_no_attrs)
     loc: Loc = NOWHERE
+
+    @property
+    def signature(self) -> Signature:
+        params = tuple(p.type for p in self.params)
+        return Signature(self.name, self.dims, params, self.result_types, self.result_dims)
 
     def with_body(self, body: Region) -> Function:
         return replace(self, body=body)

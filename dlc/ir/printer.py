@@ -52,7 +52,9 @@ def _files(m: Module) -> dict[str, int]:
 def _adt(t: AdtDecl) -> str:
     dims = f"[{', '.join(t.dims)}]" if t.dims else ""
     cs = " | ".join(
-        c.name + (f"({', '.join(f'{f.name}: {f.type}' for f in c.fields)})" if c.fields else "")
+        c.name
+        + (f"{{{', '.join(c.dims)}}}" if c.dims else "")
+        + (f"({', '.join(f'{f.name}: {f.type}' for f in c.fields)})" if c.fields else "")
         for c in t.constructors
     )
     return f"type @{t.name}{dims} = {cs}"

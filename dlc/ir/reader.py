@@ -155,6 +155,10 @@ class _Reader:
         cs: list[Constructor] = []
         while True:
             c = self.take("name")
+            hidden: tuple[str, ...] = ()
+            if self.accept("{"):
+                hidden = self.names()
+                self.expect("}")
             fields: list[Field] = []
             if self.accept("("):
                 while True:
@@ -164,7 +168,7 @@ class _Reader:
                     if not self.accept(","):
                         break
                 self.expect(")")
-            cs.append(Constructor(c, tuple(fields)))
+            cs.append(Constructor(c, tuple(fields), hidden))
             if not self.accept("|"):
                 return AdtDecl(name, dims, tuple(cs))
 
