@@ -1,0 +1,1 @@
+"""What runs a module: each target lowers the bufferised form, and none imports another."""

@@ -1,0 +1,92 @@
+"""From a module's text to an object, to assembly, or to optimised text.
+
+The hand-vectorised code of the kernels gains nothing from LLVM's vectorisers and pays for them in
+compile time, so they are off unless asked for; loops are unrolled by the templates.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dlc.diag import InternalError
+from dlc.targets.cpu.llvm import binding
+from dlc.targets.cpu.llvm.objects import Symbols, symbols
+from dlc.targets.cpu.llvm.target import Target
+
+ALWAYS_ALLOWED = ("_GLOBAL_OFFSET_TABLE_", "_fltused")
+"""Undefined symbols that are no code: what every linker makes itself."""
+
+RUNTIME = re.compile(r"__(aeabi_\w+|[a-z]+[sdt][if][sdt]?[if]?\d?)")
+"""A compiler run-time's arithmetic: `__aeabi_dmul`, `__muldf3`, `__fixdfdi`, `__ashldi3`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How hard LLVM works. `level` 0..3 is both the optimiser's and the code generator's."""
+
+    level: int = 3
+    slp: bool = False
+    vectorise_loops: bool = False
+    unroll: bool = False
+    pic: bool = True
+
+
+DEFAULT = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object file and its external symbols."""
+
+    data: bytes
+    symbols: Symbols
+
+
+def compile_object(
+    text: str, target: Target, options: Options = DEFAULT, allowed: tuple[str, ...] = ()
+) -> Object:
+    """The object of an LLVM text.
+
+    `allowed`: names that the object may leave undefined (weights in another object, say).
+    Raises: InternalError if it leaves any other; a freestanding object calls nobody.
+    """
+    module, tm = _optimised(text, target, options)
+    data = binding.emit_object(module, tm)
+    found = symbols(data)
+    known = {*ALWAYS_ALLOWED, *allowed}
+    strange = [s for s in found.undefined if s not in known]
+    if target.has_runtime:
+        strange = [s for s in strange if not RUNTIME.fullmatch(s)]
+    if strange:
+        raise InternalError(f"the object needs {', '.join(strange)}, which nothing provides")
+    return Object(data, found)
+
+
+def compile_assembly(text: str, target: Target, options: Options = DEFAULT) -> str:
+    """The assembly of an LLVM text."""
+    module, tm = _optimised(text, target, options)
+    return binding.emit_assembly(module, tm)
+
+
+def optimised_text(text: str, target: Target, options: Options = DEFAULT) -> str:
+    """The LLVM text after the optimiser, before code generation."""
+    module, _ = _optimised(text, target, options)
+    return str(module)
+
+
+def _optimised(text: str, target: Target, options: Options) -> tuple[Any, Any]:
+    tm = binding.machine(
+        target.triple, target.cpu, target.features, target.abi, options.level, options.pic
+    )
+    module = binding.parse(text, tm, target.triple)
+    binding.optimise(
+        module,
+        tm,
+        options.level,
+        slp=options.slp,
+        vectorise_loops=options.vectorise_loops,
+        unroll=options.unroll,
+    )
+    return module, tm
