@@ -1,0 +1,211 @@
+"""What to say about a token that no rule allows."""
+
+from __future__ import annotations
+
+from dlc.diag import Diagnostic, Edit, SourceFile, Span, error
+from dlc.syntax.lexer import missing_colon
+from dlc.syntax.table import END, Token, Unexpected
+
+_EXPRESSION = frozenset({"NAME", "NUMBER", "STRING", "LPAR", "LSQB", "MINUS"})
+"""If all of these may follow, an expression may."""
+
+_EXPRESSION_STARTS = _EXPRESSION | {"NOT", "FN", "QUESTION"}
+
+_CONTINUES = frozenset(
+    "LPAR LSQB DOT DSTAR STAR SLASH DSLASH PERCENT AT PLUS MINUS DOTS CMPOP AND OR IF AUGOP".split()
+)
+"""What may follow a finished expression; not worth a mention beside anything else."""
+
+_WORDS = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": "a text in quotes",
+    "CMPOP": "a comparison",
+    "AUGOP": "`+=`, `-=`, `*=`",
+    "_NL": "the end of the line",
+    "_INDENT": "an indented block",
+    "_DEDENT": "the end of the block",
+    END: "the end of the file",
+}
+_SIGNS = {
+    "COMMA": ",", "COLON": ":", "EQUAL": "=", "LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]",
+    "DOT": ".", "ARROW": "->", "FATARROW": "=>", "DOTS": "..", "DSTAR": "**", "DSLASH": "//",
+    "PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/", "PERCENT": "%", "AT": "@", "BAR": "|",
+    "TILDE": "~", "QUESTION": "?",
+}  # fmt: skip
+_OTHER = frozenset({"NAME", "NUMBER", "STRING", "CMPOP", "AUGOP"})
+
+_AFTER_NAME = frozenset({"EQUAL", "COLON", "COMMA", "DOT", "RPAR", "RSQB", "LSQB", "AUGOP", "LPAR", "_NL"})
+
+_ITEM = frozenset({"IMPORT", "FROM", "TYPE", "MODEL", "FN", "TEST"})
+_STATEMENT = frozenset({"RETURN", "ASSERT", "BREAK", "CONTINUE"})
+
+_FOREIGN = {
+    "def": "a function starts with `fn`",
+    "class": "data are `model` or `type`; there are no classes",
+    "lambda": "a function value is `fn(x) => e`",
+    "let": "a variable is made by assigning: `x = …`",
+    "var": "a variable is made by assigning: `x = …`",
+    "pass": "a block has at least one statement",
+    "import": "`import` stands at the top of a file",
+    "switch": "`match` chooses by variant",
+    "case": "an arm of a `match` is `Variant(fields):`",
+    "is": "`==` compares",
+    "func": "a function starts with `fn`",
+    "function": "a function starts with `fn`",
+    "struct": "data are `model` or `type`",
+    "enum": "`type T = A | B` is an enumeration",
+}
+
+
+def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) -> Diagnostic:
+    """The diagnostic for a token where none of its kind may stand."""
+    token, index = problem.token, problem.index
+    wanted = frozenset(problem.expected)
+    before = tokens[index - 1] if index else None
+    after = tokens[index + 1] if index + 1 < len(tokens) else None
+    place = _place(token, before, source)
+    special = (
+        _header(token, before, wanted, source, place)
+        or _keyword_as_name(token, after, wanted, place)
+        or _stray(token, before, wanted, place)
+    )
+    if special is not None:
+        return special
+    found = error("E0110", f"expected {describe(wanted)}, found {_shown(token)}", place)
+    remedy = _remedy(token, before, after, wanted)
+    return found if remedy is None else found.with_help(remedy)
+
+
+def _place(token: Token, before: Token | None, source: SourceFile) -> Span:
+    """The token, or for one without width (the end of a line) what stands before it."""
+    if token.end > token.start or before is None:
+        return Span(source, token.start, max(token.end, token.start))
+    return Span(source, max(before.end - 1, before.start), before.end)
+
+
+def _header(
+    token: Token, before: Token | None, wanted: frozenset[str], source: SourceFile, place: Span
+) -> Diagnostic | None:
+    """Errors around the colon of a header."""
+    if token.kind == "_NL" and "COLON" in wanted and "NUMBER" not in wanted and "LSQB" not in wanted:
+        return missing_colon(source, token.end)
+    if token.kind == "_NL" and "COLON" in wanted and "EQUAL" not in wanted and "RSQB" not in wanted:
+        return missing_colon(source, token.end)
+    if before is not None and before.kind == "COLON" and wanted == {"_NL"}:
+        found = error("E0114", "a block starts on a line of its own", place)
+        return found.with_help("break the line after `:` and indent the block")
+    return None
+
+
+def _keyword_as_name(
+    token: Token, after: Token | None, wanted: frozenset[str], place: Span
+) -> Diagnostic | None:
+    """A keyword where a name is meant: nothing but a name may stand there, or what follows shows it."""
+    if not _is_keyword(token) or "NAME" not in wanted:
+        return None
+    only_name = "NUMBER" not in wanted and "TYPE" not in wanted
+    follows = after is not None and after.kind in _AFTER_NAME - {"LPAR", "_NL"}
+    if not only_name and not follows:
+        return None
+    if only_name and after is not None and after.kind not in _AFTER_NAME | {"CMPOP", "IN"}:
+        return None
+    found = error("E0111", f"`{token.text}` is a keyword and cannot be a name", place)
+    return found.with_help(f"for example `{token.text}_`", Edit(place, token.text + "_"))
+
+
+def _is_keyword(token: Token) -> bool:
+    return token.kind not in _OTHER and token.text.isalpha()
+
+
+def _stray(
+    token: Token, before: Token | None, wanted: frozenset[str], place: Span
+) -> Diagnostic | None:
+    """Words and lines that are right somewhere else."""
+    at_line = before is None or before.kind in ("_NL", "_INDENT", "_DEDENT")
+    if token.kind in ("ELIF", "ELSE") and at_line:
+        found = error("E0110", f"this `{token.text}` belongs to no `if`", place)
+        return found.with_help("`if`, `elif` and `else` of one choice have the same indentation")
+    if before is not None and before.kind == "ELSE" and token.kind == "IF":
+        return error("E0110", "expected `:`, found `if`", place).with_help("write `elif`")
+    if wanted >= _ITEM and at_line and token.kind != "NAME" and before is None:
+        found = error("E0110", f"{_shown(token)} cannot stand outside a function", place)
+        return found.with_help("at this level are imports, types, models, functions and tests")
+    if before is not None and before.kind == "_NL" and "AT" in wanted and "FN" in wanted:
+        found = error("E0110", f"expected `fn`, found {_shown(token)}", place)
+        return found.with_help("a decorator stands before a function")
+    return None
+
+
+def _remedy(
+    token: Token, before: Token | None, after: Token | None, wanted: frozenset[str]
+) -> str | None:
+    for word in (before, token):
+        if word is not None and word.kind == "NAME" and word.text in _FOREIGN:
+            return _FOREIGN[word.text]
+    if wanted >= _ITEM:
+        return "at this level are imports, types, models, functions and tests"
+    if token.kind in _ITEM:
+        return _FOREIGN.get(token.text) or f"`{token.text}` starts a line at the left margin"
+    return _remedy_for_signs(token, before, after, wanted)
+
+
+def _remedy_for_signs(
+    token: Token, before: Token | None, after: Token | None, wanted: frozenset[str]
+) -> str | None:
+    pair = (before.kind if before else "", token.kind)
+    if token.kind == "EQUAL" and pair[0] in ("SLASH", "DSLASH", "PERCENT", "AT", "DSTAR"):
+        sign = before.text if before else ""
+        return f"only `+=`, `-=` and `*=` update; write `x = x {sign} …`"
+    if token.kind == "EQUAL" and "CMPOP" in wanted:
+        return "`==` compares; `=` assigns, at the start of a statement"
+    if pair == ("BAR", "BAR") or token.kind == "BAR":
+        return "`or` joins conditions"
+    if token.kind == "PLUS":
+        return "there is no `+x` and no `++`"
+    if token.kind == "MUT":
+        return "`mut` marks a parameter, `x: mut T`, or an argument, `f(mut x)`"
+    if token.kind == "EXPORT" or (before is not None and before.kind == "EXPORT"):
+        return "`export fn` exports a function"
+    if token.kind == "_NL" and wanted == {"EQUAL"}:
+        return "a variable gets a value when it is made: `x: f32 = 0.0`"
+    if token.kind in ("NAME", "NUMBER", "STRING") and pair[0] in ("NAME", "NUMBER", "RPAR", "RSQB"):
+        return "an operator or a comma is missing before it"
+    if token.kind == "COLON" and after is not None and after.kind == "EQUAL":
+        return "`=` assigns"
+    return None
+
+
+def describe(wanted: frozenset[str]) -> str:
+    """Terminals in words, in a fixed order: `an expression or `)``."""
+    rest = set(wanted)
+    words: list[str] = []
+    if wanted >= _ITEM:
+        words.append("an import, type, model, function or test")
+        rest.clear()
+    elif wanted >= _EXPRESSION | _STATEMENT:
+        words.append("a statement")
+        rest &= {"_DEDENT", "ELIF", "ELSE"} - {"_DEDENT"}
+    elif wanted >= _EXPRESSION:
+        words.append("an expression")
+        rest -= _EXPRESSION_STARTS | {"MUT", "STAR"}
+    elif rest - _CONTINUES:
+        rest -= _CONTINUES
+    else:
+        words.append("an operator")
+        rest.clear()
+    words += [_word(kind) for kind in sorted(rest, key=lambda k: (k in ("_NL", END), k))]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def _word(kind: str) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
+    return f"`{_SIGNS.get(kind, kind.lower())}`"
+
+
+def _shown(token: Token) -> str:
+    if token.kind in ("_NL", "_INDENT", "_DEDENT", END):
+        return _WORDS[token.kind]
+    text = token.text if len(token.text) <= 40 else token.text[:37] + "..."
+    return f"`{text}`"
