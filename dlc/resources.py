@@ -1,8 +1,7 @@
 """Where the data files lie: `grammar/`, `isa/` and `std/`, in a checkout and in an installed wheel.
 
-The only module that knows. In a checkout `grammar/` and `isa/` stand beside the package; a wheel carries
-them inside the package. The library in dl (`dlc/std/`) is part of the package in both.
-"""
+The only module that knows. In a checkout `grammar/` and `isa/` stand beside the package; a wheel
+carries them inside the package. The library in dl (`dlc/std/`) is part of the package in both."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ def isa(name: str) -> Path:
 
 
 def prelude() -> Path:
-    """The prelude: the signatures of the builtins, and small functions visible without an import."""
+    """The prelude: signatures of the builtins, and functions visible without an import."""
     return std_folder() / "prelude.dl"
 
 

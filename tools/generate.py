@@ -1,8 +1,7 @@
 """Regenerate every file that is derived from another: `make docs`.
 
-A generator is a function without arguments that returns `{path from the project's root: text}`. Tests
-compare the same texts with the files, so a stale file fails `make test`.
-"""
+A generator is a function without arguments that returns `{path from the project's root: text}`.
+Tests compare the same texts with the files, so a stale file fails `make test`."""
 
 from __future__ import annotations
 

@@ -93,7 +93,13 @@ class InternalError(Exception):
     """The compiler is wrong: a bug of ours, with the stage, the op and a way to see it again."""
 
     def __init__(
-        self, message: str, *, stage: str = "", op: str = "", span: Span | None = None, repro: str = ""
+        self,
+        message: str,
+        *,
+        stage: str = "",
+        op: str = "",
+        span: Span | None = None,
+        repro: str = "",
     ) -> None:
         self.message = message
         self.stage = stage

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 class SourceFile:
     """A text with a name that people recognise (a path as the user gave it, or `<string>`).
 
-    Offsets count characters of `text`; lines and columns count from 1. Lines end at `\\n`, also in files
-    with `\\r\\n`, so that an editor and the compiler agree on line numbers.
-    """
+    Offsets count characters of `text`; lines and columns count from 1. Lines end at `\\n`, also in
+    files with `\\r\\n`, so that an editor and the compiler agree on line numbers."""
 
     name: str
     text: str = field(repr=False)

@@ -1,7 +1,7 @@
 """Actions of the grammar for expressions and types: each makes one node of the tree.
 
-An action takes the children that the grammar keeps (tokens, nodes, lists, None for what is missing) and
-the place of the whole, parentheses included. What the grammar can't rule out is reported here.
+An action takes the children that the grammar keeps (tokens, nodes, lists, None for what is missing)
+and the place of the whole, parentheses included. What the grammar can't rule out is reported here.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ class ExprBuilder:
 
     def binary(self, c: list[Any], start: int, end: int) -> tree.Binary:
         left, op, right = c
-        return tree.Binary(op.text, left, right, self.at(op.start, op.end), span=self.at(start, end))
+        return tree.Binary(
+            op.text, left, right, self.at(op.start, op.end), span=self.at(start, end)
+        )
 
     def range_(self, c: list[Any], start: int, end: int) -> tree.Range:
         return tree.Range(c[0], c[1], span=self.at(start, end))
@@ -215,7 +217,9 @@ class ExprBuilder:
     ) -> tree.TypeArg:
         if isinstance(sub, tree.Slice):
             found = error("E0121", "`:` has no meaning in a type", sub.span)
-            self.errors.append(found.with_help("the dims of a type are numbers, names and sums of them"))
+            self.errors.append(
+                found.with_help("the dims of a type are numbers, names and sums of them")
+            )
             return tree.TypeArg(None, tree.Name("_", span=sub.span), span=sub.span)
         if isinstance(sub, tree.NamedDim):
             return tree.TypeArg(sub.name, self._type_or_dim(sub.value), span=sub.span)
@@ -232,7 +236,9 @@ class ExprBuilder:
             module = tree.Ident(made.base.id, span=made.base.span)
             return tree.TypeRef(module, made.name, None, span=made.span)
         found = error("E0121", "a type is expected here", value.span)
-        self.errors.append(found.with_help("the parts of a tuple type are types, as in `(i32, f32[D])`"))
+        self.errors.append(
+            found.with_help("the parts of a tuple type are types, as in `(i32, f32[D])`")
+        )
         return tree.TypeRef(None, tree.Ident("_", span=value.span), None, span=value.span)
 
     def report_outside(self) -> None:
@@ -242,7 +248,9 @@ class ExprBuilder:
             text = f"`{sign}{node.name.text}` stands only between the brackets of a type"
             found = error("E0120", text, node.span)
             if sign == "?":
-                found = found.with_help(f"name the dim in an annotation: `x: i32[?{node.name.text}] = …`")
+                found = found.with_help(
+                    f"name the dim in an annotation: `x: i32[?{node.name.text}] = …`"
+                )
             else:
                 found = found.with_help("give the dims one by one")
             self.errors.append(found)

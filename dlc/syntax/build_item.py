@@ -126,7 +126,9 @@ class ItemBuilder(ExprBuilder):
         if kind.text != "onnx":
             place = self.at(kind.start, kind.end)
             found = error("E0110", f"expected `onnx`, found `{kind.text}`", place)
-            self.errors.append(found.with_help('a file is imported by `import onnx "f.onnx" as Name`'))
+            self.errors.append(
+                found.with_help('a file is imported by `import onnx "f.onnx" as Name`')
+            )
         file = tree.String(path.text[1:-1], span=self.at(path.start, path.end))
         return tree.ImportOnnx(file, self.ident(name), span=self.at(start, end))
 

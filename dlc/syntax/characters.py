@@ -13,8 +13,8 @@ _INSTEAD = {
     "×": ("*", "`*` multiplies"),
     "·": ("*", "`*` multiplies, `dot(a, b)` is the inner product"),
     "÷": ("/", "`/` divides"),
-    "−": ("-", "`-` subtracts"),  # noqa: RUF001
-    "–": ("-", "`-` subtracts"),  # noqa: RUF001
+    "−": ("-", "`-` subtracts"),
+    "–": ("-", "`-` subtracts"),
     "—": ("-", "`-` subtracts"),
     "≤": ("<=", "`<=`"),
     "≥": (">=", "`>=`"),

@@ -35,7 +35,9 @@ _SIGNS = {
 }  # fmt: skip
 _OTHER = frozenset({"NAME", "NUMBER", "STRING", "CMPOP", "AUGOP"})
 
-_AFTER_NAME = frozenset({"EQUAL", "COLON", "COMMA", "DOT", "RPAR", "RSQB", "LSQB", "AUGOP", "LPAR", "_NL"})
+_AFTER_NAME = frozenset(
+    {"EQUAL", "COLON", "COMMA", "DOT", "RPAR", "RSQB", "LSQB", "AUGOP", "LPAR", "_NL"}
+)
 
 _ITEM = frozenset({"IMPORT", "FROM", "TYPE", "MODEL", "FN", "TEST"})
 _STATEMENT = frozenset({"RETURN", "ASSERT", "BREAK", "CONTINUE"})
@@ -88,11 +90,16 @@ def _header(
     token: Token, before: Token | None, wanted: frozenset[str], source: SourceFile, place: Span
 ) -> Diagnostic | None:
     """Errors around the colon of a header."""
-    if token.kind == "_NL" and "COLON" in wanted and "NUMBER" not in wanted and "LSQB" not in wanted:
+    if (
+        token.kind == "_NL"
+        and "COLON" in wanted
+        and "NUMBER" not in wanted
+        and "LSQB" not in wanted
+    ):
         return missing_colon(source, token.end)
     if token.kind == "_NL" and "COLON" in wanted and "EQUAL" not in wanted and "RSQB" not in wanted:
         return missing_colon(source, token.end)
-    if before is not None and before.kind == "COLON" and wanted == {"_NL"}:
+    if before is not None and before.kind == "COLON" and wanted == frozenset({"_NL"}):
         found = error("E0114", "a block starts on a line of its own", place)
         return found.with_help("break the line after `:` and indent the block")
     return None
@@ -101,7 +108,9 @@ def _header(
 def _keyword_as_name(
     token: Token, after: Token | None, wanted: frozenset[str], place: Span
 ) -> Diagnostic | None:
-    """A keyword where a name is meant: nothing but a name may stand there, or what follows shows it."""
+    """A keyword where a name is meant: nothing but a name may stand there, or what follows shows
+    it.
+    """
     if not _is_keyword(token) or "NAME" not in wanted:
         return None
     only_name = "NUMBER" not in wanted and "TYPE" not in wanted
@@ -167,7 +176,7 @@ def _remedy_for_signs(
         return "`mut` marks a parameter, `x: mut T`, or an argument, `f(mut x)`"
     if token.kind == "EXPORT" or (before is not None and before.kind == "EXPORT"):
         return "`export fn` exports a function"
-    if token.kind == "_NL" and wanted == {"EQUAL"}:
+    if token.kind == "_NL" and wanted == frozenset({"EQUAL"}):
         return "a variable gets a value when it is made: `x: f32 = 0.0`"
     if token.kind in ("NAME", "NUMBER", "STRING") and pair[0] in ("NAME", "NUMBER", "RPAR", "RSQB"):
         return "an operator or a comma is missing before it"

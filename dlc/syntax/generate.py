@@ -1,4 +1,5 @@
-"""Compute the parse table of `grammar/dl.lark`; `make docs` saves it, a test checks that it is fresh.
+"""Compute the parse table of `grammar/dl.lark`; `make docs` saves it, a test checks that it is
+fresh.
 
 Needs lark, which the compiler itself does not import.
 """
@@ -26,7 +27,9 @@ def table_text(grammar: str) -> str:
     """
     import lark
 
-    made: Any = lark.Lark(grammar, parser="lalr", lexer="basic", start=START, maybe_placeholders=True)
+    made: Any = lark.Lark(
+        grammar, parser="lalr", lexer="basic", start=START, maybe_placeholders=True
+    )
     parse_table: Any = made.parser.parser._parse_table
     rules: list[Any] = list(made.rules)
     place = {rule: i for i, rule in enumerate(rules)}
@@ -56,7 +59,9 @@ def table_text(grammar: str) -> str:
 
 
 def _state_order(parse_table: Any) -> list[Any]:
-    """States in the order of a walk from the start, so that the numbering does not depend on hashes."""
+    """States in the order of a walk from the start, so that the numbering does not depend on
+    hashes.
+    """
     order = [parse_table.start_states[START]]
     seen = set(order)
     for state in order:

@@ -1,9 +1,9 @@
-"""From text to tokens: layout, comments and brackets, with the errors that can be told at this level.
+"""From text to tokens: layout, comments and brackets, with the errors that can be told at this
+level.
 
-Tokens come in segments, one per top-level item, so that an error in one item does not hide the errors of
-the next. The terminals are those of the grammar; `_NL`, `_INDENT` and `_DEDENT` are made here, as
-zero-width tokens at the end of the last token of the line before.
-"""
+Tokens come in segments, one per top-level item, so that an error in one item does not hide the
+errors of the next. The terminals are those of the grammar; `_NL`, `_INDENT` and `_DEDENT` are made
+here, as zero-width tokens at the end of the last token of the line before."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ class Scanner:
     def __init__(self, terminals: tuple[Terminal, ...]) -> None:
         self.words = {t.word: t.name for t in terminals if t.word and t.word[0].isalpha()}
         others = [t for t in terminals if not (t.word and t.word[0].isalpha())]
-        # Longer texts first; patterns that may match more than one text before those that match one.
+        # Longer texts first; patterns that may match more than one text before those that match
+        # one.
         others.sort(key=lambda t: (t.word is not None, -len(t.word or t.pattern)))
         self.match = re.compile("|".join(f"(?P<{t.name}>{t.pattern})" for t in others)).match
 
@@ -151,7 +152,9 @@ class _Lexer:
         return self._tokens(start)
 
     def _indentation(self, pos: int, start: int) -> int:
-        """The indentation of the line at `pos`; a tab (an error) counts up to the next multiple of 4."""
+        """The indentation of the line at `pos`; a tab (an error) counts up to the next multiple of
+        4.
+        """
         width = 0
         for at in range(pos, start):
             if self.text[at] == "\t":
@@ -174,7 +177,9 @@ class _Lexer:
         if found is None:
             return False
         kind = self.scanner.words.get(found.group(), "")
-        return kind in _NEVER_INSIDE or (kind == "FN" and _FN_NAME.match(self.text, start) is not None)
+        return kind in _NEVER_INSIDE or (
+            kind == "FN" and _FN_NAME.match(self.text, start) is not None
+        )
 
     def _never_closed(self, noticed: str, start: int | None) -> None:
         first, *others = self.brackets
@@ -188,7 +193,9 @@ class _Lexer:
         self._report(found.with_help(f"add `{closing}` where the bracket should end"))
 
     def _layout(self, indent: int, start: int) -> None:
-        """End the line before, and open or close blocks for a line that starts with `indent` spaces."""
+        """End the line before, and open or close blocks for a line that starts with `indent`
+        spaces.
+        """
         head = self._opened_block()
         self._finish_line()
         current = self.blocks[-1].indent
@@ -406,7 +413,9 @@ class _Lexer:
         end = found.end() if found else pos + 1
         place = self._span(pos, end)
         problem = error("E0109", f"`{_short(place.text)}` is not a number", place)
-        self._report(problem.with_help("write a digit before the point", Edit(place, "0" + place.text)))
+        self._report(
+            problem.with_help("write a digit before the point", Edit(place, "0" + place.text))
+        )
         return end
 
     def _no_token(self, pos: int) -> int:

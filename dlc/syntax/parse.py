@@ -1,6 +1,7 @@
 """From source to tree: `parse(source)`.
 
-    text -> tokens in segments, one per item (lexer) -> LALR(1) machine (table) -> nodes (build_item)
+    text -> tokens in segments, one per item (lexer) -> LALR(1) machine (table) -> nodes
+    (build_item)
 
 Nothing here recurses, so no source can exhaust the stack; what nests deeper than 256 is an error.
 """
@@ -21,8 +22,10 @@ MAX_BYTES = 8 * 1024 * 1024
 """The largest source."""
 
 _DEEPER = frozenset(
-    "suite match_ typedef call index attr slice negate binary range_ compare not_ and_ or_ if_expr lambda_ "
-    "paren tuple_ list_ type_args type_tuple type_fn".split()
+    (
+        "suite match_ typedef call index attr slice negate binary range_ compare not_ and_ or_ "
+        "if_expr lambda_ paren tuple_ list_ type_args type_tuple type_fn"
+    ).split()
 )
 """Actions that make a level of nesting."""
 
@@ -60,8 +63,8 @@ def decode_source(name: str, data: bytes) -> SourceFile:
 def parse(source: SourceFile, *, allow_builtin: bool = False) -> tree.Module:
     """The tree of a source. `allow_builtin`: this is the prelude, which may declare `builtin fn`.
 
-    Raises CompileError with every syntax error found (E01xx): at most one for each item, and at most 20.
-    """
+    Raises CompileError with every syntax error found (E01xx): at most one for each item, and at
+    most 20."""
     if len(source.text) > MAX_BYTES:
         raise CompileError(error("E0117", f'"{source.name}" is larger than 8 MiB'))
     table = load_table()

@@ -1,8 +1,8 @@
 """The saved LALR(1) table of `grammar/dl.lark` and the machine that runs it.
 
-The table is computed from the grammar by `dlc/syntax/generate.py` (with lark) and saved as JSON, so that
-a compile neither builds nor imports a parser generator. Every reduction knows the place and the depth of
-what it reduces, which is what the builder of the tree and the limit of nesting need.
+The table is computed from the grammar by `dlc/syntax/generate.py` (with lark) and saved as JSON, so
+that a compile neither builds nor imports a parser generator. Every reduction knows the place and
+the depth of what it reduces, which is what the builder of the tree and the limit of nesting need.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ class Terminal:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """`lhs: <length symbols>`. `plan` says what becomes a child: `i` symbol i, `-1` None (something
-    optional is missing), `-2 - i` every value of the list that symbol i made. `action` is the builder's
-    method, or empty: then the only child stands for the whole, or, for a rule `_x`, the list of all."""
+    optional is missing), `-2 - i` every value of the list that symbol i made. `action` is the
+    builder's method, or empty: then the only child stands for the whole, or, for a rule `_x`, the
+    list of all."""
 
     lhs: str
     length: int
@@ -53,7 +54,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`moves[state][symbol]` is `2 * state` for a shift or a goto and `2 * rule + 1` for a reduction."""
+    """`moves[state][symbol]` is `2 * state` to shift or go to, `2 * rule + 1` to reduce."""
 
     start: int
     accept: int
@@ -64,7 +65,7 @@ class Table:
 
 
 class Unexpected(Exception):
-    """A token that no rule allows here; `expected` are the terminals that could stand in its place."""
+    """A token that no rule allows here; `expected` are the terminals that may stand there."""
 
     def __init__(self, index: int, token: Token, expected: tuple[str, ...]) -> None:
         super().__init__(token.kind)
@@ -85,9 +86,12 @@ class TooDeep(Exception):
 @functools.cache
 def load_table() -> Table:
     """The saved table."""
-    data = json.loads(resources.grammar("dl.table.json").read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads(
+        resources.grammar("dl.table.json").read_text(encoding="utf-8")
+    )
     symbols: list[str] = data["symbols"]
-    rows = [{symbols[r[i]]: r[i + 1] for i in range(0, len(r), 2)} for r in data["rows"]]
+    saved: list[list[int]] = data["rows"]
+    rows = [{symbols[r[i]]: r[i + 1] for i in range(0, len(r), 2)} for r in saved]
     return Table(
         start=data["start"],
         accept=data["accept"],
@@ -99,13 +103,16 @@ def load_table() -> Table:
 
 
 def run(
-    table: Table, tokens: Iterable[Token], actions: dict[str, Action], deeper: frozenset[str], limit: int
+    table: Table,
+    tokens: Iterable[Token],
+    actions: dict[str, Action],
+    deeper: frozenset[str],
+    limit: int,
 ) -> Any:
     """Parse `tokens`, which end with END, into what the action of the start rule returns.
 
-    `deeper` names the actions that make one level of nesting; `limit` is how many levels there may be.
-    Raises Unexpected and TooDeep.
-    """
+    `deeper` names the actions that make one level of nesting; `limit` is how many levels there may
+    be. Raises Unexpected and TooDeep."""
     moves, accept = table.moves, table.accept
     plans = [
         (r.lhs, r.length, actions[r.action] if r.action else None, r.plan, r.action in deeper)
@@ -155,7 +162,12 @@ def run(
 
 
 def _reduce(
-    lhs: str, children: list[Any], action: Action | None, plan: tuple[int, ...], start: int, end: int
+    lhs: str,
+    children: list[Any],
+    action: Action | None,
+    plan: tuple[int, ...],
+    start: int,
+    end: int,
 ) -> Any:
     kept: list[Any] = []
     for i in plan:
@@ -171,7 +183,7 @@ def _reduce(
 
 
 def expected(table: Table, states: list[int]) -> tuple[str, ...]:
-    """The terminals that may follow when the machine's stack is `states`, in the grammar's order."""
+    """The terminals that may follow when the stack is `states`, in the grammar's order."""
     names = [t.name for t in table.terminals] + ["_INDENT", "_DEDENT", END]
     row = table.moves[states[-1]]
     return tuple(n for n in names if n in row and _accepts(table, list(states), n))

@@ -1,16 +1,15 @@
 """The frozen tree of a dl module.
 
 Every node is immutable and knows its place. Nodes compare by identity, so a node can be a key of a
-table; `same` compares two trees by structure, without places. A list of children is a tuple.
+table; `same` in dlc/syntax/walk.py compares two trees by structure, without places. A list of
+children is a tuple.
 
-Dims stand in types as expressions (`f32[N, 4*H]`), and a plain name between the brackets of a type may
-be a dim or a type (`Array[Block, B]`): that is for the checker to say.
-"""
+Dims stand in types as expressions (`f32[N, 4*H]`), and a plain name between the brackets of a type
+may be a dim or a type (`Array[Block, B]`): that is for the checker to say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from dlc.diag import SourceFile, Span
@@ -51,12 +50,11 @@ class TypeRef(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TypeArg(Node):
-    """What stands between the brackets of a type: `N`, `O=1` (`name` is `O`), `*S`, `?k`, `List[i32]`.
+    """What stands between the brackets of a type: `N`, `O=1` (`name` is `O`), `*S`, `List[i32]`.
 
-    A `Name` or an `Attr` is a dim or a type (`Block`, `nn.Block`); the parser can't tell. Anything with
-    brackets of its own is a `TypeRef` and a tuple is a `TupleType`; `*S` is a `ShapeVar`; the dim that is
-    left open, `_`, is the `Name` `_`.
-    """
+    A `Name` or an `Attr` is a dim or a type (`Block`, `nn.Block`); the parser can't tell. Anything
+    with brackets of its own is a `TypeRef` and a tuple is a `TupleType`; `*S` is a `ShapeVar`; the
+    dim that is left open, `_`, is the `Name` `_`."""
 
     name: Ident | None
     value: Expr | TypeExpr | ShapeVar
@@ -149,7 +147,7 @@ class Arg(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call(Node):
-    """`f(x, axis=1, mut xs)`; the callee may be any expression: `grad(f, wrt=x)(a, b)`, `m.net(x)`."""
+    """`f(x, axis=1, mut xs)`; the callee may be any expression, as in `grad(f, wrt=x)(a, b)`."""
 
     callee: Expr
     args: tuple[Arg, ...]
@@ -165,7 +163,7 @@ class Slice(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedDim(Node):
-    """`O=1` between the brackets of a type that stands among expressions: `init(Mlp[I=4, O=1], k)`."""
+    """`O=1` between the brackets of a type among expressions: `init(Mlp[I=4, O=1], k)`."""
 
     name: Ident
     value: Expr
@@ -173,7 +171,7 @@ class NamedDim(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Index(Node):
-    """`x[i, a:b]`; also a type with dims among expressions, `init(Net[10, 4], k)`, `init(Net[H=4], k)`."""
+    """`x[i, a:b]`; also a type with dims among expressions: `init(Net[10, H=4], k)`."""
 
     base: Expr
     subs: tuple[Expr | Slice | NamedDim, ...]
@@ -348,7 +346,7 @@ class For(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arm(Node):
-    """`Node(left, right):`, `Leaf:`, `tree.Leaf(w):` or `_:` and its block; a field `_` binds nothing."""
+    """`Node(left, right):`, `tree.Leaf(w):` or `_:` and its block; a field `_` binds nothing."""
 
     module: Ident | None
     name: Ident
@@ -446,7 +444,7 @@ class ImportOnnx(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generic(Node):
-    """`V`, `D = 300`, `K: const`, `T: float`; `kind` is `const`, `value`, a kind of dtypes, or None."""
+    """`V`, `D = 300`, `K: const`, `T: float`; `kind` is `const`, `value`, a kind of dtypes, None."""
 
     name: Ident
     kind: Ident | None
@@ -524,7 +522,7 @@ class Decorator(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FnDef(Node):
-    """A function. `body` is None exactly for `builtin fn`; `header` is everything before the body."""
+    """A function. `body` is None exactly for `builtin fn`; `header` is all before the body."""
 
     name: Ident
     generics: tuple[Generic, ...]
@@ -563,58 +561,10 @@ class Comment(Node):
 class Module(Node):
     """A source file.
 
-    `comments` and `parens` (the expressions that stand in parentheses, by their place without these) do
-    not matter to the meaning; the formatter keeps them.
-    """
+    `comments` and `parens` (the expressions that stand in parentheses, by their place without
+    these) do not matter to the meaning; the formatter keeps them."""
 
     source: SourceFile
     items: tuple[Item, ...]
     comments: tuple[Comment, ...]
     parens: tuple[Span, ...]
-
-
-# -- walking
-
-
-def children(node: Node) -> Iterator[Node]:
-    """The direct children of a node, in the order of its fields."""
-    for f in fields(node):
-        value = getattr(node, f.name)
-        if isinstance(value, Node):
-            yield value
-        elif isinstance(value, tuple):
-            for part in value:  # pyright: ignore[reportUnknownVariableType]
-                if isinstance(part, Node):
-                    yield part
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """The node and everything below it, parents first, left to right."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        yield top
-        stack.extend(reversed(list(children(top))))
-
-
-def same(a: Node, b: Node) -> bool:
-    """Whether two trees are equal but for places, comments and redundant parentheses."""
-    pairs: list[tuple[object, object]] = [(a, b)]
-    while pairs:
-        x, y = pairs.pop()
-        if isinstance(x, Node):
-            if type(x) is not type(y):
-                return False
-            for f in fields(x):
-                if f.name not in _PLACES and not (isinstance(x, Module) and f.name != "items"):
-                    pairs.append((getattr(x, f.name), getattr(y, f.name)))
-        elif isinstance(x, tuple):
-            if not isinstance(y, tuple) or len(x) != len(y):  # pyright: ignore[reportUnknownArgumentType]
-                return False
-            pairs.extend(zip(x, y))  # pyright: ignore[reportUnknownArgumentType]
-        elif type(x) is not type(y) or x != y:
-            return False
-    return True
-
-
-_PLACES = frozenset({"span", "header", "op_span"})
