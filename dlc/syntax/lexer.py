@@ -298,7 +298,7 @@ class _Lexer:
             f"this line is indented by {indent} spaces, which matches no open block",
             self._span(start, start + 1),
         )
-        nearest = min((b.indent for b in open_blocks), key=lambda level: abs(level - indent))
+        nearest = min((b.indent for b in open_blocks), key=lambda k: (abs(k - indent), -k))
         place = self._span(self.source.line_start(self.source.position(start)[0]), start)
         self._report(
             found.with_note(f"open blocks are at {listed} spaces").with_help(

@@ -92,11 +92,13 @@ def load_table() -> Table:
     symbols: list[str] = data["symbols"]
     saved: list[list[int]] = data["rows"]
     rows = [{symbols[r[i]]: r[i + 1] for i in range(0, len(r), 2)} for r in saved]
+    states: list[int] = data["states"]
+    rules: list[tuple[int, int, str, list[int]]] = data["rules"]
     return Table(
         start=data["start"],
         accept=data["accept"],
-        moves=tuple(rows[i] for i in data["states"]),
-        rules=tuple(Rule(symbols[r[0]], r[1], r[2], tuple(r[3])) for r in data["rules"]),
+        moves=tuple(rows[i] for i in states),
+        rules=tuple(Rule(symbols[r[0]], r[1], r[2], tuple(r[3])) for r in rules),
         terminals=tuple(Terminal(*t) for t in data["terminals"]),
         grammar=data["grammar"],
     )
@@ -184,7 +186,7 @@ def _reduce(
 
 def expected(table: Table, states: list[int]) -> tuple[str, ...]:
     """The terminals that may follow when the stack is `states`, in the grammar's order."""
-    names = [t.name for t in table.terminals] + ["_INDENT", "_DEDENT", END]
+    names = [t.name for t in table.terminals] + ["_NL", "_INDENT", "_DEDENT", END]
     row = table.moves[states[-1]]
     return tuple(n for n in names if n in row and _accepts(table, list(states), n))
 

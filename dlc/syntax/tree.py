@@ -444,7 +444,7 @@ class ImportOnnx(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generic(Node):
-    """`V`, `D = 300`, `K: const`, `T: float`; `kind` is `const`, `value`, a kind of dtypes, None."""
+    """`V`, `D = 300`, `K: const`, `T: float`; `kind` is `const`, `value`, `float` … or None."""
 
     name: Ident
     kind: Ident | None

@@ -1,0 +1,7 @@
+"""E07xx: ONNX models."""
+
+from __future__ import annotations
+
+from dlc.diag.codes.code import Code
+
+CODES: tuple[Code, ...] = ()
