@@ -46,6 +46,8 @@ _WORDS = {
 def unexpected(char: str, place: Span) -> Diagnostic:
     """E0107 for a run of one character that starts no token."""
     found = error("E0107", f"{_shown(char)} means nothing in dl", place)
+    if char == "'" and len(place.text) > 1:
+        return found.with_help('texts stand between `"`', Edit(place, f'"{place.text[1:-1]}"'))
     if char in _INSTEAD:
         text, words = _INSTEAD[char]
         return found.with_help(words, Edit(place, text))

@@ -16,6 +16,11 @@ _CONTINUES = frozenset(
 )
 """What may follow a finished expression; not worth a mention beside anything else."""
 
+_OPERATORS = frozenset(
+    "DSTAR STAR SLASH DSLASH PERCENT AT PLUS MINUS DOTS CMPOP AND OR NOT AUGOP EQUAL MUT TILDE "
+    "FATARROW".split()
+)
+
 _WORDS = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -41,6 +46,31 @@ _AFTER_NAME = frozenset(
 
 _ITEM = frozenset({"IMPORT", "FROM", "TYPE", "MODEL", "FN", "TEST"})
 _STATEMENT = frozenset({"RETURN", "ASSERT", "BREAK", "CONTINUE"})
+
+_FORMS = {
+    "IMPORT": 'the forms are `import nn, loss` and `import onnx "f.onnx" as Name`',
+    "FROM": "the form is `from nn import GRU, gru`",
+    "TYPE": "the form is `type Tree = Leaf(word: i32) | Node(left: Tree, right: Tree)`",
+    "MODEL": "the form is `model Linear[I, O]:`, and a member a line below",
+    "member": "a member of a model is `w: f32[O, I] ~ glorot()`",
+    "FN": "the form is `fn name(x: f32[N], n: i32) -> f32[N]:`",
+    "EXPORT": "the form is `export fn name(x: f32[N], n: i32) -> f32[N]:`",
+    "BUILTIN": "the form is `builtin fn name(x: f32[N]) -> f32[N]`",
+    "AT": "the form is `@name`, `@name(x)` or `@name(x=1)`",
+    "TEST": 'the form is `test "what holds":`',
+    "IF": "the form is `if x > 0.0:`",
+    "ELIF": "the form is `elif x > 0.0:`",
+    "ELSE": "the form is `else:`",
+    "WHILE": "the form is `while x > 0.0:`",
+    "FOR": "the forms are `for i in 0..n:` and `for x, y in pairs:`",
+    "STATIC": "the form is `static for i in 0..N:`",
+    "MATCH": "the form is `match e:`, and below an arm `Node(left, right):` for each variant",
+    "RETURN": "the forms are `return`, `return x` and `return x, y`",
+    "ASSERT": 'the form is `assert x > 0.0, "what must hold"`',
+    "BREAK": "`break` stands alone",
+    "CONTINUE": "`continue` stands alone",
+    "BAR": "a variant is `Leaf` or `Node(left: Tree, right: Tree)`",
+}
 
 _FOREIGN = {
     "def": "a function starts with `fn`",
@@ -69,14 +99,44 @@ def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) 
     place = _place(token, before, source)
     special = (
         _header(token, before, wanted, source, place)
-        or _keyword_as_name(token, after, wanted, place)
         or _stray(token, before, wanted, place)
+        or _keyword_as_name(token, after, wanted, place)
     )
     if special is not None:
         return special
     found = error("E0110", f"expected {describe(wanted)}, found {_shown(token)}", place)
     remedy = _remedy(token, before, after, wanted)
-    return found if remedy is None else found.with_help(remedy)
+    remedy = remedy or _missing_value(token, before, wanted) or _form(tokens, index)
+    return found.with_help(remedy)
+
+
+def _missing_value(token: Token, before: Token | None, wanted: frozenset[str]) -> str | None:
+    """Where an expression may stand, what to do about its absence."""
+    if before is None or not wanted >= _EXPRESSION or wanted >= _STATEMENT:
+        return None
+    if before.kind in _OPERATORS:
+        return f"a value is missing after `{before.text}`"
+    if before.kind == "COMMA":
+        return "remove the comma, or write a value after it"
+    if before.kind == "LPAR" and token.kind == "RPAR":
+        return "there is no empty tuple"
+    if before.kind == "LSQB" and token.kind == "RSQB":
+        return "an index is `x[i]`, `x[i, j]` or `x[a:b]`"
+    if token.kind == "IF":
+        return "a choice of values is `a if x > 0.0 else b`"
+    return None
+
+
+def _form(tokens: tuple[Token, ...], index: int) -> str:
+    """The form of the line that holds the token, as a last remedy."""
+    heads: list[str] = []
+    for i, token in enumerate(tokens[: index + 1]):
+        if i == 0 or tokens[i - 1].kind in ("_NL", "_INDENT", "_DEDENT"):
+            heads.append(token.kind)
+    head = heads[-1]
+    if head == "NAME":
+        head = {"MODEL": "member", "TYPE": "TYPE"}.get(heads[0], "NAME")
+    return _FORMS.get(head, "a statement is `x = …`, `f(…)`, `return …`, or opens a block")
 
 
 def _place(token: Token, before: Token | None, source: SourceFile) -> Span:
@@ -168,6 +228,16 @@ def _remedy_for_signs(
         return f"only `+=`, `-=` and `*=` update; write `x = x {sign} …`"
     if token.kind == "EQUAL" and "CMPOP" in wanted:
         return "`==` compares; `=` assigns, at the start of a statement"
+    if token.kind == "EQUAL" and ("COLON" in wanted or "RPAR" in wanted):
+        return "`==` compares" if wanted != frozenset({"COLON"}) or pair[0] != "NAME" else None
+    if token.kind == "EQUAL" and "TILDE" in wanted:
+        return "an initialiser stands after `~`: `w: f32[O, I] ~ glorot()`"
+    if token.kind == "EQUAL" and "_NL" in wanted:
+        return "one `=` a statement"
+    if pair == ("FN", "NAME"):
+        return "functions stand at the left margin; a function value is `fn(x) => e`"
+    if token.kind == "FOR":
+        return "`map(fn(x) => e, xs)` is a tensor or list of the `e`s"
     if pair == ("BAR", "BAR") or token.kind == "BAR":
         return "`or` joins conditions"
     if token.kind == "PLUS":

@@ -41,9 +41,13 @@ _NEVER_INSIDE = _HEADS - {"IF", "ELSE", "FN"} | {
 }
 """First tokens of a line that can't stand in brackets: there, a bracket was forgotten."""
 
+_ITEMS = frozenset({"IMPORT", "FROM", "TYPE", "MODEL", "FN", "EXPORT", "BUILTIN", "TEST", "AT"})
+"""First tokens of items."""
+
 _SPACES = re.compile(r"[ \t]*")
 _COMMENT = re.compile(r"#[^\n]*")
 _NUMBER_TAIL = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?|\.(?!\.)[A-Za-z0-9_]*")
+_QUOTED = re.compile(r"'[^'\"\n]*'")
 _FN_NAME = re.compile(r"fn[ ]+[A-Za-z_]")
 _MAX_INT = 2**63
 
@@ -132,6 +136,8 @@ class _Lexer:
             pos = self._line(pos)
         if self.brackets:
             self._never_closed("the end of the file", None)
+        elif self._opened_block() is not None:
+            self._empty_block()
         self._finish_line()
         self._close_blocks(0)
 
@@ -172,11 +178,15 @@ class _Lexer:
             found = error("E0101", "a tab; indent with spaces", place)
             self._report(found.with_help("four spaces a level", Edit(place, "    ")))
 
-    def _is_statement(self, start: int) -> bool:
+    def _word_kind(self, start: int) -> str:
+        """The kind of the token at `start` if it is a keyword or a sign, else an empty text."""
         found = self.scanner.match(self.text, start)
         if found is None:
-            return False
-        kind = self.scanner.words.get(found.group(), "")
+            return ""
+        return self.scanner.words.get(found.group(), found.lastgroup or "")
+
+    def _is_statement(self, start: int) -> bool:
+        kind = self._word_kind(start)
         return kind in _NEVER_INSIDE or (
             kind == "FN" and _FN_NAME.match(self.text, start) is not None
         )
@@ -206,6 +216,9 @@ class _Lexer:
             return
         if head is not None:
             self._empty_block()
+            if indent == 0 and self._word_kind(start) not in _ITEMS:
+                self._close_blocks(0)  # the forgotten block, most likely
+                return
         if indent < current:
             before = self.blocks
             self._close_blocks(indent)
@@ -268,10 +281,12 @@ class _Lexer:
 
     def _line_head(self) -> Token | None:
         """First token of the last finished line."""
-        at = len(self.tokens) - 2
-        while at >= 0 and self.tokens[at].kind not in ("_NL", "_INDENT", "_DEDENT"):
-            at -= 1
-        return self.tokens[at + 1] if at + 1 < len(self.tokens) else None
+        head = None
+        for token in reversed(self.tokens[:-1]):
+            if token.kind in ("_NL", "_INDENT", "_DEDENT"):
+                break
+            head = token
+        return head
 
     def _unexpected_indent(self, start: int, indent: int) -> None:
         line_start = self.source.line_start(self.source.position(start)[0])
@@ -288,7 +303,10 @@ class _Lexer:
         open_at = self.blocks[-1].indent
         note = f"the lines of this block are indented by {open_at} spaces, this one by {indent}"
         edit = Edit(self._span(line_start, start), " " * open_at)
-        self._report(found.with_note(note).with_help(f"indent it by {open_at} spaces", edit))
+        found = found.with_note(note).with_help(f"indent it by {open_at} spaces", edit)
+        if head is not None:
+            found = found.with_help("or, if it goes on with the line before, use parentheses")
+        self._report(found)
 
     def _bad_dedent(self, start: int, indent: int, open_blocks: list[_Block]) -> None:
         levels = [str(b.indent) for b in open_blocks]
@@ -435,6 +453,8 @@ class _Lexer:
             self._report(found.with_help('add `"`', Edit(self._span(end, end), '"')))
             return end
         end = pos + 1
+        if char == "'" and (quoted := _QUOTED.match(self.text, pos)):
+            end = quoted.end()
         while end < len(self.text) and self.text[end] == char:
             end += 1
         self._report(characters.unexpected(char, self._span(pos, end)))
