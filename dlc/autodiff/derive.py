@@ -1,0 +1,544 @@
+"""`f` becomes `f.fwd : A -> (B, residuals)` and
+`f.bwd : (needed A, residuals, cotangents of B, accumulators) -> cotangents of A`.
+
+A variant of a function is fixed by which parameters are active (and which of them are tables whose gradient
+is rows) and which results have a cotangent. Parameters are passed again by the caller, never stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from dlc.autodiff.activity import Activity
+from dlc.autodiff.backward import Backward
+from dlc.autodiff.callgraph import groups, is_recursive, parameter_reads
+from dlc.autodiff.closure import Demand, demand, unpack
+from dlc.autodiff.maps import as_loop, is_simple
+from dlc.autodiff.mirror import Block, Node, Substitution, copy_block, used_dims
+from dlc.autodiff.places import Places, rows_type
+from dlc.autodiff.residuals import Residuals, nodes_of
+from dlc.autodiff.tangents import Tangents, hidden
+from dlc.diag import InternalError
+from dlc.ir.core import Function, Op, Region, Signature, Value, freeze_attrs, walk
+from dlc.ops.build import Builder, DimNames
+from dlc.ops.card import Trait
+from dlc.ops.registry import card_of
+from dlc.typesys.dims import Dim
+from dlc.typesys.types import AdtType, TensorType, Type, type_symbols
+
+INACTIVE, DENSE, ROWS = 0, 1, 2
+PARTIAL = frozenset("index slice take take_along list_get contract conv reduce".split())
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which derivative of a function: a mode per parameter, and which results have a cotangent."""
+
+    fn: str
+    params: tuple[int, ...]
+    results: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A function's two halves, as callers need them."""
+
+    key: Key
+    forward: Signature
+    backward: Signature
+    need: tuple[int, ...]
+    """Numbers of the parameters that the backward half takes again."""
+    active: tuple[int, ...]
+    """Numbers of the parameters whose cotangents it returns, in order."""
+    accumulated: frozenset[int]
+    """Those of `active` that are passed in and returned, added to."""
+    residuals: int
+    """How many further results the forward half has."""
+
+    @property
+    def results_wanted(self) -> tuple[bool, ...]:
+        return self.key.results
+
+    def call_forward(self, node: Node) -> list[Value]:
+        """Makes the forward call give its residuals; returns them."""
+        node.attrs["fn"] = self.forward.name
+        n = len(self.forward.results) - self.residuals
+        bind = dict(zip(self.forward.dims, _dims(node), strict=True))
+        extra = [
+            Value(_subst(t, bind, self.forward.result_dims, node), "res")
+            for t in self.forward.results[n:]
+        ]
+        node.results += extra
+        return extra
+
+    def call_backward(
+        self, b: Builder, node: Node, args: list[Value], dims: tuple[object, ...]
+    ) -> tuple[Value, ...]:
+        return b.call(self.backward, args, (*_dims(node), *map(Dim.sym, node.dims)))
+
+
+def _dims(node: Node) -> tuple[Dim, ...]:
+    ds = node.attrs["dims"]
+    assert isinstance(ds, tuple)
+    return tuple(Dim.of(d) for d in ds if isinstance(d, (Dim, int)))
+
+
+def _subst(t: Type, bind: Mapping[str, Dim], hidden_dims: tuple[str, ...], node: Node) -> Type:
+    from dlc.typesys.types import substitute_type
+
+    names = dict(bind)
+    for d, n in zip(hidden_dims, node.dims, strict=False):
+        names[d] = Dim.sym(n)
+    return substitute_type(t, names)
+
+
+@dataclass
+class Derivation:
+    """Derives variants of the functions of one module, and keeps what it made."""
+
+    functions: dict[str, Function]
+    tangents: Tangents
+    variants: dict[Key, Variant] = field(default_factory=dict)
+    made: dict[str, Function] = field(default_factory=dict)
+    _names: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refresh()
+        self._building = ""
+        self._assumed: dict[Key, Variant] = {}
+        self._round: dict[Key, Variant] | None = None
+        self._pending: list[Key] = []
+
+    def refresh(self) -> None:
+        """Takes in what has been made, so that it can be differentiated in turn."""
+        self.functions.update(self.made)
+        self.functions.update(self.tangents.functions)
+        self.reads = parameter_reads(self.functions)
+        self._group = {n: g for g in groups(self.functions) for n in g}
+
+    # -- keys
+
+    def key(self, fn: str, modes: tuple[int, ...], results: tuple[bool, ...]) -> Key:
+        """The variant that serves the request: unread parameters are inactive, and in a recursive group
+        all internal calls' requests are joined, so that one variant serves them all."""
+        f = self.functions[fn]
+        params = self._trim(fn, modes)
+        group = self._group[fn]
+        if is_recursive(f, group):
+            params = self._join(fn, group, params)
+            results = tuple(self.tangents.of(t) is not None for t in f.result_types)
+        return Key(fn, params, results)
+
+    def _trim(self, fn: str, modes: tuple[int, ...]) -> tuple[int, ...]:
+        f, reads = self.functions[fn], self.reads[fn]
+        return tuple(
+            m if i in reads and self.tangents.of(p.type) is not None else INACTIVE
+            for i, (m, p) in enumerate(zip(modes, f.params, strict=True))
+        )
+
+    def _join(self, fn: str, group: tuple[str, ...], start: tuple[int, ...]) -> tuple[int, ...]:
+        masks = {fn: start}
+        changed = True
+        while changed:
+            changed = False
+            for name in group:
+                if name not in masks:
+                    continue
+                for callee, modes in self._requests(name, masks[name], group):
+                    old = masks.get(callee, (INACTIVE,) * len(modes))
+                    new = tuple(map(max, old, self._trim(callee, modes)))
+                    if new != old or callee not in masks:
+                        masks[callee] = new
+                        changed = True
+        return masks[fn]
+
+    def _requests(
+        self, name: str, modes: tuple[int, ...], group: tuple[str, ...]
+    ) -> list[tuple[str, tuple[int, ...]]]:
+        block, _, active, rows = self._copy(self.functions[name], modes)
+        out: list[tuple[str, tuple[int, ...]]] = []
+        for n in _nodes(block):
+            if n.name == "call" and n.attrs["fn"] in group:
+                ms = tuple(ROWS if v in rows else int(v in active) for v in n.operands)
+                out.append((str(n.attrs["fn"]), ms))
+        return out
+
+    # -- variants
+
+    def variant(self, fn: str, modes: tuple[int, ...], results: tuple[bool, ...]) -> Variant:
+        """The variant for a call, derived now if it is new."""
+        key = self.key(fn, modes, results)
+        if key in self.variants:
+            return self.variants[key]
+        group = self._group[fn]
+        if self._round is not None and self._building in group and key.fn in group:
+            return self._assume(key)
+        if not is_recursive(self.functions[fn], group):
+            v = self._build(key, None)
+            self.variants[key] = v
+            return v
+        return self._fixpoint(key)
+
+    def _fixpoint(self, key: Key) -> Variant:
+        """Builds all variants of a recursive group until what each was assumed to need is what it needs.
+        A round that assumed wrongly is thrown away: the next one writes the same names again."""
+        saved = (self._round, self._assumed, self._pending, self._building)
+        self._assumed = {}
+        while True:
+            self._round, self._pending = {}, [key]
+            while self._pending:
+                k = self._pending.pop(0)
+                if k not in self._round:
+                    self._building = k.fn
+                    self._round[k] = self._build(k, self._assumed.get(k))
+            done = self._round
+            if all(self._assumed.get(k, None) == v or k not in self._assumed for k, v in done.items()):
+                break
+            self._assumed = dict(done)
+        self.variants.update(done)
+        self._round, self._assumed, self._pending, self._building = saved
+        return self.variants[key]
+
+    def _assume(self, key: Key) -> Variant:
+        """What a call inside the group may rely on: this round's result, last round's, or a first guess."""
+        assert self._round is not None
+        if key not in self._round and key not in self._pending:
+            self._pending.append(key)
+        if key not in self._assumed:
+            self._assumed[key] = self._guess(key)
+        return self._assumed[key]
+
+    def _guess(self, key: Key) -> Variant:
+        return self._signatures(key, (), self._residual_record(key))
+
+    def _residual_record(self, key: Key) -> AdtType:
+        f = self.functions[key.fn]
+        return AdtType(f"Res.{self._suffixed(key)}", tuple(map(Dim.sym, f.dims)))
+
+    def _suffixed(self, key: Key) -> str:
+        """The function's name, numbered from its second variant on."""
+        tag = f"{key}"
+        if tag not in self._names:
+            n = sum(1 for t in self._names if t.startswith(f"Key(fn={key.fn!r},"))
+            self._names[tag] = n
+        n = self._names[tag]
+        return key.fn if not n else f"{key.fn}.v{n + 1}"
+
+    # -- one function
+
+    def _copy(
+        self, f: Function, modes: tuple[int, ...]
+    ) -> tuple[Block, list[Value], Activity, frozenset[Value]]:
+        values = {p: Value(p.type, p.hint) for p in f.params}
+        params = list(values.values())
+        block = copy_block(f.body, values)
+        active = Activity(self.tangents, self._call_activity)
+        for p, m in zip(params, modes, strict=True):
+            active.mark(p, m != INACTIVE)
+        active.run(block)
+        rows = frozenset(p for p, m in zip(params, modes, strict=True) if m == ROWS)
+        return block, params, active, rows
+
+    def _call_activity(self, n: Node, on: tuple[bool, ...]) -> tuple[bool, ...]:
+        reads = self.reads.get(str(n.attrs["fn"]), frozenset())
+        hit = any(a and i in reads for i, a in enumerate(on))
+        return tuple(hit for _ in n.results)
+
+    def _build(self, key: Key, assumed: Variant | None) -> Variant:
+        f = self.functions[key.fn]
+        if "vjp" in f.attrs:
+            return self._custom(key, f)
+        block, params, active, rows = self._copy(f, key.params)
+        if _open_maps(block, active):
+            block, params, active, rows = self._again(f, block, params, key.params)
+        makers = {r: n for n in _nodes(block) for r in n.results}
+        names = DimNames(_all_dims(f))
+        residuals = Residuals(self._suffixed(key), self.tangents, names)
+        w = Backward(active, rows, makers, residuals, self._callee)
+        b = Builder(self.tangents.types, names, f.loc)
+        p = Places(b, active, rows)
+        cts = self._seed(f, key, block, p)
+        order = [i for i, m in enumerate(key.params) if m != INACTIVE]
+        into = self._accumulated(key, block, params, order)
+        accs = {i: Value(p.type_of(params[i]), f"d_{params[i].hint}") for i in order if i in into}
+        p.ct.update((params[i], a) for i, a in accs.items())
+        for y, g in cts:
+            inside = p.type_of(y)
+            # Hidden sizes have other names inside than in the signature.
+            w.join(p, y, g if g.type == inside else b.emit_typed("retype", inside, g))
+        w.block(block, p)
+        outs = [p.now(params[i]) for i in order]
+        outer = set(params)
+        need = demand(block, b.ops, outs, free=lambda v: v in outer)
+        return self._finish(key, f, block, params, need, b, [g for _, g in cts], accs, outs)
+
+    def _again(
+        self, f: Function, block: Block, params: list[Value], modes: tuple[int, ...]
+    ) -> tuple[Block, list[Value], Activity, frozenset[Value]]:
+        """Activity anew after maps have become loops (their carries are new values)."""
+        active = Activity(self.tangents, self._call_activity)
+        for p, m in zip(params, modes, strict=True):
+            active.mark(p, m != INACTIVE)
+        active.run(block)
+        rows = frozenset(p for p, m in zip(params, modes, strict=True) if m == ROWS)
+        return block, params, active, rows
+
+    def _callee(self, n: Node, modes: tuple[int, ...], results: tuple[bool, ...]) -> Variant:
+        return self.variant(str(n.attrs["fn"]), modes, results)
+
+    def _seed(
+        self, f: Function, key: Key, block: Block, p: Places
+    ) -> list[tuple[Value, Value]]:
+        out: list[tuple[Value, Value]] = []
+        for y, t, on in zip(block.end.operands, f.result_types, key.results, strict=True):
+            if on:
+                tangent = self.tangents.of(t)
+                assert tangent is not None
+                g = Value(tangent, f"d_{y.hint or 'y'}")
+                out.append((y, g))
+        return out
+
+    def _accumulated(
+        self, key: Key, block: Block, params: list[Value], order: list[int]
+    ) -> frozenset[int]:
+        """Parameters whose cotangent is passed in and added to: read in parts, by products, in loops or
+        through recursive calls. The others' cotangents are made by the callee."""
+        own = set(params)
+        hits: set[Value] = set()
+        group = self._group[key.fn]
+
+        def look(b: Block, looped: bool) -> None:
+            for n in b.nodes:
+                inner = looped or n.name in ("for", "loop", "map")
+                if n.name == "call":
+                    callee = str(n.attrs["fn"])
+                    if callee in group:
+                        hits.update(v for v in n.operands if v in own)
+                    else:
+                        modes = tuple(key.params[params.index(v)] if v in own else 0 for v in n.operands)
+                        hits.update(self._passed_on(n, callee, modes))
+                if n.name in PARTIAL or Trait.VIEW in _traits(n.name) or looped:
+                    hits.update(v for v in n.operands if v in own)
+                for c in n.blocks:
+                    look(c, inner)
+
+        look(block, False)
+        return frozenset(
+            i
+            for i in order
+            if key.params[i] == ROWS
+            or (
+                params[i] in hits
+                and not (isinstance(params[i].type, TensorType) and params[i].type.rank == 0)
+                and not isinstance(params[i].type, AdtType)
+            )
+        )
+
+    def _passed_on(self, n: Node, callee: str, modes: tuple[int, ...]) -> list[Value]:
+        """Arguments that the callee's backward half accumulates into."""
+        if not any(modes) or callee not in self.functions:
+            return []
+        f = self.functions[callee]
+        block, params, _, _ = self._copy(f, modes)
+        key = Key(callee, self._trim(callee, modes), ())
+        order = [i for i, m in enumerate(key.params) if m]
+        if is_recursive(f, self._group[callee]):
+            return [n.operands[i] for i in order]
+        into = self._accumulated(key, block, params, order)
+        return [n.operands[i] for i in into]
+
+    # -- assembling the halves
+
+    def _finish(
+        self,
+        key: Key,
+        f: Function,
+        block: Block,
+        params: list[Value],
+        need: Demand,
+        b: Builder,
+        cts: list[Value],
+        accs: dict[int, Value],
+        outs: list[Value],
+    ) -> Variant:
+        used = set(_free(b.ops, outs, need, params))
+        needed = tuple(i for i, p in enumerate(params) if p in used)
+        recursive = is_recursive(f, self._group[key.fn])
+        if not recursive and not need.dims:
+            res_values = list(need.values)
+            res_params = [Value(v.type, v.hint) for v in need.values]
+            record = None
+        else:
+            record = self._record(key, need, block, f)
+            res_values = [record[0]]
+            res_params = [Value(record[0].type, "res")]
+        bwd_name, fwd_name = f"{self._suffixed(key)}.bwd", f"{self._suffixed(key)}.fwd"
+        block.end.operands += res_values
+        fwd = Function(
+            fwd_name,
+            f.dims,
+            tuple(params),
+            (*f.result_types, *(v.type for v in res_values)),
+            block.as_region(),
+            f.result_dims,
+            freeze_attrs({k: a for k, a in f.attrs.items() if k in ("inout",)}),
+            f.loc,
+        )
+        again = {i: Value(params[i].type, params[i].hint) for i in needed}
+        sub = Substitution({params[i]: v for i, v in again.items()}, {})
+        ends: list[Value]
+        if record is None:
+            ops = unpack(b.ops, need, dict(zip(need.values, res_params, strict=True)), sub)
+            ends = list(map(sub.value, outs))
+        else:
+            payload = tuple(Value(v.type, v.hint) for v in need.values)
+            inside = unpack(b.ops, need, dict(zip(need.values, payload, strict=True)), sub)
+            inner_ends = tuple(map(sub.value, outs))
+            end = Op("yield", inner_ends, (), freeze_attrs({}), (), (), f.loc)
+            case = Region(payload, (*inside, end), need.dims)
+            m = Builder(self.tangents.types, b.names, f.loc)
+            types = [v.type for v in inner_ends]
+            ends = list(m.structured("match", (res_params[0],), types, {"cases": ("R",)}, [case]))
+            ops = m.ops
+        ret = Op("return", tuple(ends), (), freeze_attrs({}), (), (), f.loc)
+        order = [i for i, m in enumerate(key.params) if m != INACTIVE]
+        bparams = (*again.values(), *res_params, *cts, *(accs[i] for i in order if i in accs))
+        number = {v: i for i, v in enumerate(bparams)}
+        inout = tuple((number[accs[i]], k) for k, i in enumerate(order) if i in accs)
+        bwd = Function(
+            bwd_name,
+            (*f.dims, *f.result_dims),
+            bparams,
+            tuple(v.type for v in ends),
+            Region((), (*ops, ret)),
+            (),
+            freeze_attrs({"inout": inout} if inout else {}),
+            f.loc,
+        )
+        self.made[fwd_name], self.made[bwd_name] = fwd, bwd
+        return Variant(
+            key, fwd.signature, bwd.signature, needed, tuple(order), frozenset(accs), len(res_values)
+        )
+
+    def _record(
+        self, key: Key, need: Demand, block: Block, f: Function
+    ) -> tuple[Value, AdtType]:
+        """One record of all residuals, made at the end of the forward half."""
+        from dlc.ir.core import AdtDecl, Constructor, Field
+
+        t = self._residual_record(key)
+        fields = tuple(Field(f"r{i}", v.type) for i, v in enumerate(need.values))
+        self.tangents.types[t.name] = AdtDecl(t.name, f.dims, (Constructor("R", fields, need.dims),))
+        g = Builder(self.tangents.types, DimNames(), f.loc)
+        sizes = hidden(tuple(map(Dim.sym, need.dims)))
+        r = g.emit_typed("variant", t, *need.values, constructor="R", **sizes)
+        block.insert_before_end(nodes_of(g.ops))
+        return r, t
+
+    def _signatures(self, key: Key, need: tuple[int, ...], record: AdtType) -> Variant:
+        """The signatures of a recursive variant that is still being built, under an assumed need."""
+        f = self.functions[key.fn]
+        order = [i for i, m in enumerate(key.params) if m != INACTIVE]
+        block, params, _, _ = self._copy(f, key.params)
+        into = self._accumulated(key, block, params, order)
+        name = self._suffixed(key)
+        fwd = Signature(
+            f"{name}.fwd",
+            f.dims,
+            tuple(p.type for p in f.params),
+            (*f.result_types, record),
+            f.result_dims,
+        )
+        outs = [self._cotangent_type(f.params[i].type, key.params[i]) for i in order]
+        cts = [self.tangents.of(t) for t, on in zip(f.result_types, key.results, strict=True) if on]
+        bparams: list[Type] = [f.params[i].type for i in need]
+        bparams += [record, *(t for t in cts if t is not None)]
+        bparams += [o for i, o in zip(order, outs, strict=True) if i in into]
+        bwd = Signature(f"{name}.bwd", (*f.dims, *f.result_dims), tuple(bparams), tuple(outs))
+        return Variant(key, fwd, bwd, need, tuple(order), into, 1)
+
+    def _cotangent_type(self, t: Type, mode: int) -> Type:
+        if mode == ROWS:
+            return rows_type(t)
+        out = self.tangents.of(t)
+        assert out is not None
+        return out
+
+    def _custom(self, key: Key, f: Function) -> Variant:
+        """`@vjp(rule)`: the rule takes the parameters, then the cotangents of the float results, and gives the
+        cotangents of the float parameters in order. Its own derivative is the derivative of a derivative."""
+        rule = self.functions[str(f.attrs["vjp"])]
+        floats = [i for i, p in enumerate(f.params) if self.tangents.of(p.type) is not None]
+        results = tuple(self.tangents.of(t) is not None for t in f.result_types)
+        key = replace(key, results=results)
+        order = [i for i, m in enumerate(key.params) if m != INACTIVE]
+        if any(key.params[i] == ROWS for i in order):
+            raise InternalError("a table given to a function with its own rule", stage="autodiff")
+        name = f"{self._suffixed(key)}.bwd"
+        types = [p.type for p in rule.params]
+        hints = [p.hint for p in rule.params]
+        b = Builder(self.tangents.types, DimNames(_all_dims(rule)), f.loc).nested(types, hints)
+        got = b.call(rule.signature, b.params, tuple(map(Dim.sym, rule.dims)))
+        kept = [got[floats.index(i)] for i in order]
+        self.made[name] = b.function(name, rule.dims, b.return_(*kept))
+        fwd = f.signature
+        return Variant(
+            key,
+            fwd,
+            self.made[name].signature,
+            tuple(range(len(f.params))),
+            tuple(order),
+            frozenset(),
+            0,
+        )
+
+
+def _nodes(block: Block):
+    for n in block.flat():
+        yield n
+        for b in n.blocks:
+            yield from _nodes(b)
+
+
+def _traits(name: str) -> frozenset[Trait]:
+    if name in ("if", "match", "for", "loop", "map", "call", "yield", "return"):
+        return frozenset()
+    return card_of(name).traits
+
+
+def _open_maps(block: Block, active: Activity) -> bool:
+    """Turns active maps that cannot be differentiated as maps into loops. Tells whether there were any."""
+    found = False
+    for n in list(block.flat()):
+        for b in n.blocks:
+            found |= _open_maps(b, active)
+        if n.name == "map" and any(r in active for r in n.results):
+            (body,) = n.blocks
+            if not is_simple(body, set(body.defined())):
+                as_loop(n)
+                found = True
+    return found
+
+
+def _all_dims(f: Function) -> list[str]:
+    out = [*f.dims, *f.result_dims]
+    for op in walk(f.body):
+        out += op.dims
+        for r in op.regions:
+            out += r.dims
+    out += used_dims(f.body.ops)
+    for p in f.params:
+        out += type_symbols(p.type)
+    return out
+
+
+def _free(
+    ops: list[Op], outs: list[Value], need: Demand, params: list[Value]
+) -> list[Value]:
+    """The parameters that the backward half uses, directly or in what it runs again."""
+    from dlc.autodiff.mirror import used_values
+
+    own = set(params)
+    seen = [*used_values(ops), *outs, *used_values(need.again)]
+    return [v for v in dict.fromkeys(seen) if v in own]

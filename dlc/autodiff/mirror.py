@@ -1,0 +1,219 @@
+"""A mutable copy of a function's body, which the backward pass may still extend.
+
+The forward function is not finished when it has been copied: its regions will have to yield what the
+backward turns out to use. So it is kept as `Node`s and `Block`s, and frozen into operations at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from dlc.ir.core import NOWHERE, Attr, Loc, Op, Region, Value, freeze_attrs
+from dlc.typesys.dims import Dim
+from dlc.typesys.types import (
+    AdtType,
+    ListType,
+    TensorType,
+    Type,
+    substitute_type,
+    type_symbols,
+)
+
+
+@dataclass(eq=False)
+class Node:
+    """An operation that can still get further operands, results and attributes."""
+
+    name: str
+    operands: list[Value]
+    results: list[Value]
+    attrs: dict[str, Attr]
+    blocks: list[Block] = field(default_factory=list)
+    dims: list[str] = field(default_factory=list)
+    loc: Loc = NOWHERE
+    before: list[Node] = field(default_factory=list)
+    """Operations that the backward pass has put in front of this one."""
+
+    def as_op(self) -> Op:
+        """The operation as it stands (regions included), for cards and for freezing."""
+        return Op(
+            self.name,
+            tuple(self.operands),
+            tuple(self.results),
+            freeze_attrs(self.attrs),
+            tuple(b.as_region() for b in self.blocks),
+            tuple(self.dims),
+            self.loc,
+        )
+
+
+@dataclass(eq=False)
+class Block:
+    """A region: parameters, nodes, of which the last is the terminator."""
+
+    params: list[Value]
+    nodes: list[Node]
+    dims: list[str] = field(default_factory=list)
+
+    @property
+    def end(self) -> Node:
+        return self.nodes[-1]
+
+    def as_region(self) -> Region:
+        return Region(tuple(self.params), tuple(n.as_op() for n in self.flat()), tuple(self.dims))
+
+    def flat(self) -> Iterator[Node]:
+        """The nodes in order, with what was put in front of them."""
+        for n in self.nodes:
+            yield from n.before
+            yield n
+
+    def defined(self) -> Iterator[Value]:
+        """Every value defined in the block, blocks inside included."""
+        yield from self.params
+        for n in self.flat():
+            yield from n.results
+            for b in n.blocks:
+                yield from b.defined()
+
+    def direct(self) -> Iterator[Value]:
+        """The values defined at the block's own level, in order."""
+        yield from self.params
+        for n in self.flat():
+            yield from n.results
+
+    def direct_dims(self) -> Iterator[str]:
+        """The dim names defined at the block's own level."""
+        yield from self.dims
+        for n in self.flat():
+            yield from n.dims
+
+    def used(self) -> Iterator[Value]:
+        """Every value used in the block, blocks inside included, in order, with repeats."""
+        for n in self.flat():
+            yield from n.operands
+            for b in n.blocks:
+                yield from b.used()
+
+    def insert_before_end(self, nodes: list[Node]) -> None:
+        self.nodes[-1:-1] = nodes
+
+
+def copy_block(r: Region, values: dict[Value, Value]) -> Block:
+    """A copy with fresh values; `values` maps old to new and is extended."""
+    params = [_fresh(p, values) for p in r.params]
+    return Block(params, [copy_op(op, values) for op in r.ops], list(r.dims))
+
+
+def copy_op(op: Op, values: dict[Value, Value]) -> Node:
+    """A copy of one operation. Values that the map doesn't know stay as they are."""
+    operands = [values.get(v, v) for v in op.operands]
+    blocks = [copy_block(r, values) for r in op.regions]
+    results = [_fresh(v, values) for v in op.results]
+    return Node(op.name, operands, results, dict(op.attrs), blocks, list(op.dims), op.loc)
+
+
+def _fresh(v: Value, values: dict[Value, Value]) -> Value:
+    values[v] = new = Value(v.type, v.hint)
+    return new
+
+
+# -- on finished operations
+
+
+def used_values(ops: list[Op] | tuple[Op, ...]) -> Iterator[Value]:
+    """Every value used by the operations, regions included, in order, with repeats."""
+    for op in ops:
+        yield from op.operands
+        for r in op.regions:
+            yield from used_values(r.ops)
+
+
+def defined_values(ops: list[Op] | tuple[Op, ...]) -> Iterator[Value]:
+    """Every value defined by the operations, regions included."""
+    for op in ops:
+        yield from op.results
+        for r in op.regions:
+            yield from r.params
+            yield from defined_values(r.ops)
+
+
+def used_dims(ops: list[Op] | tuple[Op, ...]) -> Iterator[str]:
+    """Every dim name that the operations mention, in types and attributes, in order, with repeats."""
+    for op in ops:
+        for v in op.results:
+            yield from type_symbols(v.type)
+        for v in op.operands:
+            yield from type_symbols(v.type)
+        for a in op.attrs.values():
+            yield from attr_symbols(a)
+        for r in op.regions:
+            for p in r.params:
+                yield from type_symbols(p.type)
+            yield from used_dims(r.ops)
+
+
+def defined_dims(ops: list[Op] | tuple[Op, ...]) -> Iterator[str]:
+    """Every dim name that the operations define, regions included."""
+    for op in ops:
+        yield from op.dims
+        for r in op.regions:
+            yield from r.dims
+            yield from defined_dims(r.ops)
+
+
+def attr_symbols(a: Attr) -> Iterator[str]:
+    """The dim names in an attribute."""
+    if isinstance(a, Dim):
+        yield from a.symbols()
+    elif isinstance(a, (TensorType, ListType, AdtType)):
+        yield from type_symbols(a)
+    elif isinstance(a, tuple):
+        for x in a:
+            yield from attr_symbols(x)
+
+
+def substitute_attr(a: Attr, dims: Mapping[str, Dim]) -> Attr:
+    """The attribute with dim names replaced."""
+    if isinstance(a, Dim):
+        return a.substitute(dims)
+    if isinstance(a, (TensorType, ListType, AdtType)):
+        return substitute_type(a, dims)
+    if isinstance(a, tuple):
+        return tuple(substitute_attr(x, dims) for x in a)
+    return a
+
+
+class Substitution:
+    """Replaces values and dim names in finished operations; definitions whose types change are renewed."""
+
+    def __init__(self, values: Mapping[Value, Value], dims: Mapping[str, Dim]) -> None:
+        self.values: dict[Value, Value] = dict(values)
+        self.dims = dims
+
+    def value(self, v: Value) -> Value:
+        return self.values.get(v, v)
+
+    def ops(self, ops: list[Op] | tuple[Op, ...]) -> list[Op]:
+        return [self.op(op) for op in ops]
+
+    def op(self, op: Op) -> Op:
+        regions = tuple(self.region(r) for r in op.regions)
+        attrs = op.attrs
+        if self.dims and attrs:
+            attrs = freeze_attrs({k: substitute_attr(a, self.dims) for k, a in attrs.items()})
+        operands = tuple(map(self.value, op.operands))
+        results = tuple(map(self._define, op.results))
+        return replace(op, operands=operands, results=results, attrs=attrs, regions=regions)
+
+    def region(self, r: Region) -> Region:
+        params = tuple(map(self._define, r.params))
+        return Region(params, tuple(self.ops(r.ops)), r.dims)
+
+    def _define(self, v: Value) -> Value:
+        t: Type = substitute_type(v.type, self.dims) if self.dims else v.type
+        if t == v.type:
+            return v
+        self.values[v] = new = Value(t, v.hint)
+        return new
