@@ -1,14 +1,14 @@
 """The intermediate representation: structured SSA, immutable, identity by object.
 
-A `Module` holds algebraic types and functions. A `Function` has explicit integer dim parameters, value
-parameters and one region. A `Region` is a straight list of operations whose last one is a terminator
-(`yield`, or `return` at a function's outermost region); control flow is operations with regions
-(`if match for loop map`). Nothing here is ever changed in place: a pass builds new functions.
-"""
+A `Module` holds algebraic types and functions. A `Function` has explicit integer dim parameters,
+value parameters and one region. A `Region` is a straight list of operations whose last one is a
+terminator (`yield`, or `return` at a function's outermost region); control flow is operations with
+regions (`if match for loop map`). Nothing here is ever changed in place: a pass builds new
+functions. """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Union
@@ -17,7 +17,7 @@ import numpy as np
 
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import DType
-from dlc.typesys.types import AdtType, ListType, TensorType, Type
+from dlc.typesys.types import AdtType, ListType, TensorType, Type, substitute_type
 
 Attr = Union[
     bool, int, float, str, Dim, DType, TensorType, ListType, AdtType,
@@ -42,7 +42,8 @@ NOWHERE = Loc("", 0, 0)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Value:
-    """A value, defined once: by an operation, a region or a function. `hint` is its preferred name."""
+    """A value, defined once: by an operation, a region or a function. `hint` is its preferred
+    name."""
 
     type: Type
     hint: str = ""
@@ -72,8 +73,8 @@ def _no_attrs() -> Mapping[str, Attr]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Op:
-    """`results = name(operands) {attrs} regions`. `dims` are the dim names that this operation defines:
-    they may be used in its own result types and in everything that it dominates."""
+    """`results = name(operands) {attrs} regions`. `dims` are the dim names that this operation
+    defines: they may be used in its own result types and in everything that it dominates."""
 
     name: str
     operands: tuple[Value, ...] = ()
@@ -137,8 +138,8 @@ class Op:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Region:
-    """Operations in order, the last a terminator. `dims` are dim names bound at entry (loops that carry
-    values of hidden size)."""
+    """Operations in order, the last a terminator. `dims` are dim names bound at entry (loops that
+    carry values of hidden size)."""
 
     params: tuple[Value, ...]
     ops: tuple[Op, ...]
@@ -161,9 +162,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Constructor:
-    """One shape of an algebraic value. `dims` are hidden sizes that each value carries with it: field types may
-    mention them besides the type's own dims; `variant` gives their values (attribute `dims`), and a
-    `match` region defines them afresh (`region.dims`)."""
+    """One shape of an algebraic value. `dims` are hidden sizes that each value carries with it:
+    field types may mention them besides the type's own dims; `variant` gives their values
+    (attribute `dims`), and a `match` region defines them afresh (`region.dims`)."""
 
     name: str
     fields: tuple[Field, ...] = ()
@@ -181,13 +182,22 @@ class AdtDecl:
     def constructor(self, name: str) -> Constructor:
         return next(c for c in self.constructors if c.name == name)
 
+    def field_types(self, t: AdtType, name: str, dims: Sequence[Dim] = ()) -> tuple[Type, ...]:
+        """The types of the constructor's fields in a value of type `t`: declared dims become those
+        of `t`, the constructor's hidden dims become `dims`."""
+        c = self.constructor(name)
+        bind = dict(zip(self.dims, t.dims, strict=True))
+        bind |= dict(zip(c.dims, dims, strict=True))
+        return tuple(substitute_type(f.type, bind) for f in c.fields)
+
     def tag(self, name: str) -> int:
         return next(i for i, c in enumerate(self.constructors) if c.name == name)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a caller has to know of a function: names of its dims, types of parameters and results."""
+    """What a caller has to know of a function: names of its dims, types of parameters and
+    results."""
 
     name: str
     dims: tuple[str, ...]
@@ -198,8 +208,9 @@ class Signature:
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """`fn @name[dims](params) -> result_types`. `result_dims` are dim names that the result types may
-    mention besides `dims`; `return` binds them (attribute `dims`), and every call defines them afresh."""
+    """`fn @name[dims](params) -> result_types`. `result_dims` are dim names that the result types
+    may mention besides `dims`; `return` binds them (attribute `dims`), and every call defines them
+    afresh."""
 
     name: str
     dims: tuple[str, ...]

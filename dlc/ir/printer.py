@@ -61,8 +61,8 @@ def _adt(t: AdtDecl) -> str:
 
 
 def attr_text(v: Attr) -> str:
-    """An attribute's text: `3`, `0.5`, `true`, `"s"`, `dim(4*H)`, `dtype(f32)`, `type(f32[N])`, `[…]`,
-    `array(f32, [2, 2], [1.0, …])`."""
+    """An attribute's text: `3`, `0.5`, `true`, `"s"`, `dim(4*H)`, `dtype(f32)`, `type(f32[N])`,
+    `[…]`, `array(f32, [2, 2], [1.0, …])`."""
     if isinstance(v, bool):
         return "true" if v else "false"
     if isinstance(v, int):
@@ -137,8 +137,9 @@ class _Printer:
         params = ", ".join(f"{self.define(p)}: {p.type}" for p in fn.params)
         results = ", ".join(map(str, fn.result_types))
         extra = f" def {', '.join(fn.result_dims)}" if fn.result_dims else ""
-        head = f"fn @{fn.name}{dims}({params}) -> ({results}){extra}{self.attrs(fn.attrs)}{self.loc(fn.loc)} {{\n"
-        return head + self.ops(fn.body, 1) + "}\n"
+        head = f"fn @{fn.name}{dims}({params}) -> ({results}){extra}"
+        tail = f"{self.attrs(fn.attrs)}{self.loc(fn.loc)}"
+        return f"{head}{tail} {{\n{self.ops(fn.body, 1)}}}\n"
 
     def attrs(self, attrs: Mapping[str, Attr]) -> str:
         if not attrs:
@@ -161,7 +162,8 @@ class _Printer:
             dims = f" def {', '.join(r.dims)}" if r.dims else ""
             text += f"\n{pad}  ({params}){dims} {{\n{self.ops(r, depth + 2)}{pad}  }}"
         if op.results:
-            # Results are named after the regions, so that a reader sees definitions in textual order.
+            # Results are named after the regions, so that a reader sees definitions in textual
+            # order.
             names = ", ".join(self.define(v) for v in op.results)
             text = f"{names} = {text} : {', '.join(str(v.type) for v in op.results)}"
         return f"{pad}{text}{self.loc(op.loc)}\n"

@@ -190,11 +190,12 @@ class _Reader:
         result_dims = self.names() if self.accept("def") else ()
         attrs = self.attrs() if self.peek("{") and not self._body_follows() else freeze_attrs({})
         loc = self.loc()
-        body = Region(params, self.block())
-        return Function(name, dims, params, tuple(results), Region((), body.ops), result_dims, attrs, loc)
+        body = Region((), self.block())
+        return Function(name, dims, params, tuple(results), body, result_dims, attrs, loc)
 
     def _body_follows(self) -> bool:
-        """True if `{` opens a body: attributes are `{key=…`, and no operation is named before `=`."""
+        """True if `{` opens a body: attributes are `{key=…`, and no operation is named before
+        `=`."""
         return not (self.toks[self.i + 1].kind == "name" and self.toks[self.i + 2].text == "=")
 
     def params(self) -> tuple[Value, ...]:

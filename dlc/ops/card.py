@@ -1,21 +1,23 @@
 """What one operation means, said once: a card.
 
-A card gives the operation's equation (docstring), type rule, numpy evaluation, gradient, batching rule and
-the facts that the memory planner asks for. It knows no target. The evaluator, the verifier, the constant
-folder, autodiff, batching and both back ends all start from here.
+A card gives the operation's equation (docstring), type rule, numpy evaluation, gradient, batching
+rule and the facts that the memory planner asks for. It knows no target. The evaluator, the
+verifier, the constant folder, autodiff, batching and both back ends all start from here.
 """
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, ClassVar, Protocol
+from typing import Any, Literal, Protocol
 
 from dlc.ir.core import NOWHERE, Attr, Loc, Op, Value
 from dlc.typesys.dims import Dim
-from dlc.typesys.types import TensorType, Type
+from dlc.typesys.dtypes import DType
+from dlc.typesys.types import ListType, TensorType, Type
 
 
 class Trait(Enum):
@@ -36,15 +38,31 @@ class Trait(Enum):
 
 
 class CardError(Exception):
-    """An operation whose operands or attributes its card refuses. Turned into a diagnostic by the caller."""
+    """An operation whose operands or attributes its card refuses. Turned into a diagnostic by the
+    caller."""
+
+
+Status = Literal[
+    "shape", "struct", "bounds", "assert", "div_zero", "fuel", "arena", "space", "weights"
+]
 
 
 class RunError(Exception):
-    """A failure that the language defines: becomes a status with line and column on every back end."""
+    """A failure that the language defines: becomes a status with line and column on every back end.
 
-    def __init__(self, status: str, message: str, got: int = 0, want: int = 0) -> None:
+    `loc` is the failing operation's place and `calls` the places of the calls that led there,
+    outermost first; the evaluator fills them in."""
+
+    def __init__(self, status: Status, message: str, got: int = 0, want: int = 0) -> None:
         super().__init__(message)
-        self.status, self.message, self.got, self.want = status, message, got, want
+        self.status: Status = status
+        self.message, self.got, self.want = message, got, want
+        self.loc: Loc = NOWHERE
+        self.calls: tuple[tuple[str, Loc], ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.loc}: " if self.loc != NOWHERE else ""
+        return f"{place}{self.message} [{self.status}]"
 
 
 @dataclass(frozen=True)
@@ -63,8 +81,84 @@ class Site:
         """Operand i's type, which must be a tensor."""
         t = self.operands[i]
         if not isinstance(t, TensorType):
-            raise CardError(f"operand {i} of {self.name} must be a tensor, not {t}")
+            raise CardError(f"operand {i} of `{self.name}` must be a tensor, not {t}")
         return t
+
+    def list_type(self, i: int) -> ListType:
+        """Operand i's type, which must be a list."""
+        t = self.operands[i]
+        if not isinstance(t, ListType):
+            raise CardError(f"operand {i} of `{self.name}` must be a list, not {t}")
+        return t
+
+    def declared_type(self) -> Type:
+        """The one declared result type."""
+        if len(self.declared) != 1:
+            raise CardError(f"`{self.name}` needs its one result type, not {len(self.declared)}")
+        return self.declared[0]
+
+    def attr_int(self, key: str, default: int | None = None) -> int:
+        """A whole-number attribute."""
+        v = self.attrs.get(key, default)
+        if not isinstance(v, int) or isinstance(v, bool):
+            raise CardError(f"`{self.name}`: `{key}` must be a whole number, not {v!r}")
+        return v
+
+    def attr_flag(self, key: str) -> bool:
+        """A truth value that may be missing (false)."""
+        v = self.attrs.get(key, False)
+        if not isinstance(v, bool):
+            raise CardError(f"`{self.name}`: `{key}` must be true or false, not {v!r}")
+        return v
+
+    def attr_str(self, key: str, choices: tuple[str, ...] = ()) -> str:
+        """A text attribute, one of the choices if there are any."""
+        v = self.attrs.get(key)
+        if not isinstance(v, str) or (choices and v not in choices):
+            want = f"one of {', '.join(choices)}" if choices else "a text"
+            raise CardError(f"`{self.name}`: `{key}` must be {want}, not {v!r}")
+        return v
+
+    def attr_dtype(self, key: str, default: DType | None = None) -> DType:
+        """An element type attribute."""
+        v = self.attrs.get(key, default)
+        if not isinstance(v, DType):
+            raise CardError(f"`{self.name}`: `{key}` must be an element type, not {v!r}")
+        return v
+
+    def attr_dim(self, key: str) -> Dim:
+        """A dim attribute; a plain number counts as one."""
+        v = self.attrs.get(key)
+        if not isinstance(v, (Dim, int)) or isinstance(v, bool):
+            raise CardError(f"`{self.name}`: `{key}` must be a dim, not {v!r}")
+        return Dim.of(v)
+
+    def attr_dims(self, key: str) -> tuple[Dim, ...]:
+        """A tuple of dims; plain numbers count as dims."""
+        v = self.attrs.get(key)
+        out: list[Dim] = []
+        for d in v if isinstance(v, tuple) else (None,):
+            if not isinstance(d, (Dim, int)) or isinstance(d, bool):
+                raise CardError(f"`{self.name}`: `{key}` must be a list of dims, not {v!r}")
+            out.append(Dim.of(d))
+        return tuple(out)
+
+    def attr_ints(self, key: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
+        """A tuple of whole numbers."""
+        v = self.attrs.get(key, default)
+        out: list[int] = []
+        for n in v if isinstance(v, tuple) else (None,):
+            if not isinstance(n, int) or isinstance(n, bool):
+                raise CardError(f"`{self.name}`: `{key}` must be whole numbers, not {v!r}")
+            out.append(n)
+        return tuple(out)
+
+    def axis(self, rank: int, key: str = "axis", default: int | None = None) -> int:
+        """An axis of a tensor of this rank, counted from 0."""
+        a = self.attr_int(key, default)
+        if not 0 <= a < rank:
+            raise CardError(f"`{self.name}`: axis {a} of a tensor of rank {rank}")
+        return a
 
 
 @dataclass(frozen=True)
@@ -84,7 +178,9 @@ class Run:
 
     def shape(self, i: int = 0) -> tuple[int, ...]:
         """The run-time shape of result i."""
-        return tuple(d.evaluate({**self.env, **self.bound}) for d in self.op.results[i].tensor.shape)
+        return tuple(
+            d.evaluate({**self.env, **self.bound}) for d in self.op.results[i].tensor.shape
+        )
 
 
 class Emitter(Protocol):
@@ -93,6 +189,8 @@ class Emitter(Protocol):
     def emit(self, name: str, *operands: Value, **attrs: Attr) -> Value: ...
 
     def emit_many(self, name: str, *operands: Value, **attrs: Attr) -> tuple[Value, ...]: ...
+
+    def emit_typed(self, name: str, t: Type, *operands: Value, **attrs: Attr) -> Value: ...
 
 
 class Gradient(Emitter, Protocol):
@@ -148,14 +246,21 @@ class Batching(Emitter, Protocol):
 class Card(ABC):
     """One operation. Subclasses are instantiated once, in `dlc.ops.registry`."""
 
-    name: ClassVar[str]
-    operands: ClassVar[tuple[str, ...]] = ()
+    name: str
+    operands: tuple[str, ...] = ()
     """Names of the operands; the last may be `*name` for any number."""
-    attributes: ClassVar[tuple[str, ...]] = ()
+    attributes: tuple[str, ...] = ()
     """Names of the attributes; `name?` may be missing."""
-    traits: ClassVar[frozenset[Trait]] = frozenset()
-    source: ClassVar[str] = ""
+    binds: tuple[str, ...] = ()
+    """Names that a builder proposes for the dims that the operation defines."""
+    traits: frozenset[Trait] = frozenset()
+    source: str = ""
     """Where the definition comes from: paper, ONNX operator version, or this language."""
+
+    @property
+    def equation(self) -> str:
+        """What the operation computes, in one paragraph."""
+        return inspect.cleandoc(self.__doc__ or "").split("\n\n", 1)[0]
 
     @abstractmethod
     def infer(self, site: Site) -> tuple[Type, ...]:
@@ -165,13 +270,14 @@ class Card(ABC):
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         """The results, from numpy arrays, list values and algebraic values. Raises RunError.
 
-        Also accepts complex numbers where the equation is analytic, so that a complex step gives exact
-        directional derivatives; comparisons and branches look at real parts.
+        Also accepts complex numbers where the equation is analytic, so that a complex step gives
+        exact directional derivatives; comparisons and branches look at real parts.
         """
 
     @abstractmethod
     def gradient(self, g: Gradient, op: Op, d: tuple[Value | None, ...]) -> None:
-        """Adds to the operands' cotangents what the results' cotangents `d` (None = zero) contribute."""
+        """Adds to the operands' cotangents what the results' cotangents `d` (None = zero)
+        contribute."""
 
     def batch(self, b: Batching, op: Op, xs: tuple[Batched, ...]) -> tuple[Batched, ...]:
         """The operation over a new leading axis. Called only if some operand has rows."""
@@ -187,7 +293,8 @@ class Card(ABC):
         return 0 if Trait.UPDATE in self.traits else None
 
     def scratch(self, op: Op) -> tuple[TensorType, ...]:
-        """Temporary tensors that an implementation needs, sizes as dims of the operation's operands."""
+        """Temporary tensors that an implementation needs, sizes as dims of the operation's
+        operands."""
         return ()
 
 

@@ -1,0 +1,1 @@
+"""The meaning of every operation: one card each. Knows no target."""

@@ -1,0 +1,25 @@
+"""Every operation's card, by name. The structured operations have none: `dlc.ir` knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dlc.diag import InternalError
+from dlc.ops import elementwise
+from dlc.ops.card import Card
+
+_FAMILIES = (elementwise,)
+
+CARDS: Mapping[str, Card] = MappingProxyType(
+    {card.name: card for family in _FAMILIES for card in family.CARDS}
+)
+"""In the order of the families' tables, which is the order of the generated page."""
+
+
+def card_of(name: str) -> Card:
+    """The card of an operation. Raises InternalError if there is none."""
+    card = CARDS.get(name)
+    if card is None:
+        raise InternalError(f"no operation is named `{name}`", stage="ops", op=name)
+    return card
