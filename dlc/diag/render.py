@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlc.diag.diagnostic import Diagnostic, Label, Severity
 from dlc.diag.source import SourceFile
@@ -45,8 +45,18 @@ COLOUR = Palette("\x1b[1;31m", "\x1b[1;33m", "\x1b[1;36m", "\x1b[1;34m", "\x1b[1
 
 
 @dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of one line to underline: character offsets in the line."""
+
+    start: int
+    end: int
+    text: str
+    is_primary: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Mark:
-    """A stretch of one line to underline: columns of the display, from 0."""
+    """A part of one line to underline: columns of the display, from 0."""
 
     start: int
     end: int
@@ -122,9 +132,9 @@ def _snippet(
         if last and number > last + 2:
             lines.append(f"{frame}...{end}")
         last = number
-        text, columns = _display(source.line_text(number))
+        line, marks = _window(source.line_text(number), marks)
+        text, columns = _display(line)
         placed = [_place(mark, columns) for mark in marks]
-        text, placed = _window(text, placed)
         lines.append(f"{frame}{number:>{width}} |{end} {text}")
         accent = _accent(found, palette)
         lines += [f"{bar} {row}" for row in _underline(placed, accent, palette)]
@@ -133,23 +143,24 @@ def _snippet(
 
 def _marks(
     source: SourceFile, labels: list[Label], primary: Label | None
-) -> dict[int, list[tuple[int, int, str, bool]]]:
-    """For each line to show, in order: what to underline, as character offsets in the line.
+) -> dict[int, list[_Stretch]]:
+    """The lines to show, in order, and what to underline in each.
 
     A place of several lines is underlined on its first and on its last line, where its text stands.
     """
-    found: dict[int, list[tuple[int, int, str, bool]]] = {}
+    found: dict[int, list[_Stretch]] = {}
     for label in labels:
         span, is_primary = label.span, label is primary
         first, last = span.line, span.end_line
         start, stop = span.start - source.line_start(first), span.end - source.line_start(last)
         if first == last:
-            found.setdefault(first, []).append((start, stop, label.text, is_primary))
+            found.setdefault(first, []).append(_Stretch(start, stop, label.text, is_primary))
             continue
         text = source.line_text(last)
         indent = len(text) - len(text.lstrip())
-        found.setdefault(first, []).append((start, len(source.line_text(first)), "", is_primary))
-        found.setdefault(last, []).append((min(indent, stop), stop, label.text, is_primary))
+        end = len(source.line_text(first))
+        found.setdefault(first, []).append(_Stretch(start, end, "", is_primary))
+        found.setdefault(last, []).append(_Stretch(min(indent, stop), stop, label.text, is_primary))
     return dict(sorted(found.items()))
 
 
@@ -173,33 +184,29 @@ def _display(line: str) -> tuple[str, list[int]]:
     return "".join(parts), [*columns, column]
 
 
-def _place(mark: tuple[int, int, str, bool], columns: list[int]) -> _Mark:
-    start, stop, text, is_primary = mark
+def _place(mark: _Stretch, columns: list[int]) -> _Mark:
     last = len(columns) - 1
-    first = columns[max(0, min(start, last))]
-    after = columns[max(0, min(stop, last))]
-    return _Mark(first, max(after, first + 1), _clean(text), is_primary)
+    first = columns[max(0, min(mark.start, last))]
+    after = columns[max(0, min(mark.end, last))]
+    return _Mark(first, max(after, first + 1), _clean(mark.text), mark.is_primary)
 
 
-def _window(text: str, marks: list[_Mark]) -> tuple[str, list[_Mark]]:
-    """Cut a long line to a window of MAX_WIDTH columns that begins shortly before its marks."""
-    if len(text) <= MAX_WIDTH:
-        return text, marks
+def _window(line: str, marks: list[_Stretch]) -> tuple[str, list[_Stretch]]:
+    """Cut a long line to MAX_WIDTH characters that begin shortly before its marks."""
+    if len(line) <= MAX_WIDTH:
+        return line, marks
     main = next((m for m in marks if m.is_primary), marks[0])
-    start = max(0, min(min(m.start for m in marks), main.start) - 20)
+    start = max(0, min(m.start for m in marks) - 20)
     if main.start - start > MAX_WIDTH - 20:
         start = main.start - 20
-    shift = start - 2 if start else 0
-    cut = ("… " if start else "") + text[start : start + MAX_WIDTH]
-    if start + MAX_WIDTH < len(text):
-        cut += " …"
-    most = len(cut)
+    lead, tail = ("… " if start else ""), (" …" if start + MAX_WIDTH < len(line) else "")
+    shift, most = start - len(lead), len(lead) + MAX_WIDTH
     kept = [
-        _Mark(max(m.start - shift, 0), min(m.end - shift, most), m.text, m.is_primary)
+        replace(m, start=max(m.start - shift, len(lead)), end=min(m.end - shift, most))
         for m in marks
-        if m.end > start and m.start - shift < most
+        if m is main or (m.end > start and m.start - shift < most)
     ]
-    return cut, kept
+    return lead + line[start : start + MAX_WIDTH] + tail, kept
 
 
 def _underline(marks: list[_Mark], accent: str, palette: Palette) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dlc.diag import Diagnostic, Edit, SourceFile, Span, error
@@ -61,15 +62,6 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Lexed:
-    """What a text consists of."""
-
-    segments: tuple[Segment, ...]
-    comments: tuple[Comment, ...]
-    errors: tuple[Diagnostic, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Block:
     """An open block: its indentation and the kind of the first token of its header."""
 
@@ -93,14 +85,16 @@ class Scanner:
         self.match = re.compile("|".join(f"(?P<{t.name}>{t.pattern})" for t in others)).match
 
 
-class _Lexer:
+class Lexer:
+    """Reads one source: `segments` gives its items; `comments` and `errors` grow on the way."""
+
     def __init__(self, source: SourceFile, scanner: Scanner) -> None:
         self.source = source
         self.text = source.text
         self.scanner = scanner
         self.errors: list[Diagnostic] = []
         self.comments: list[Comment] = []
-        self.segments: list[Segment] = []
+        self.done: list[Segment] = []
         self.tokens: list[Token] = []
         self.is_broken = False
         self.blocks = [_Block(0, "")]
@@ -108,14 +102,22 @@ class _Lexer:
         self.line_first: Token | None = None
         """First token of the logical line being read."""
         self.has_tab = False
+        self.only_decorators = True
+        """Whether the item so far consists of lines that start with `@`."""
 
-    def run(self) -> Lexed:
+    def segments(self) -> Iterator[Segment]:
+        """The items of the source, one after the other."""
         try:
-            self._lines()
+            pos = 1 if self.text.startswith("\ufeff") else 0
+            while pos < len(self.text):
+                pos = self._line(pos)
+                yield from self.done
+                self.done.clear()
+            self._end()
         except _Full:
             self.is_broken = True
         self._end_segment()
-        return Lexed(tuple(self.segments), tuple(self.comments), tuple(self.errors))
+        yield from self.done
 
     # -- errors
 
@@ -130,10 +132,7 @@ class _Lexer:
 
     # -- lines and layout
 
-    def _lines(self) -> None:
-        pos = 1 if self.text.startswith("\ufeff") else 0
-        while pos < len(self.text):
-            pos = self._line(pos)
+    def _end(self) -> None:
         if self.brackets:
             self._never_closed("the end of the file", None)
         elif self._opened_block() is not None:
@@ -196,9 +195,9 @@ class _Lexer:
         found = error(
             "E0104", f"`{first.text}` is never closed", self._span(first.start, first.end)
         ).with_note(f"noticed at {noticed}")
-        for other in others:
+        for other in others[:3]:
             found = found.with_label(self._span(other.start, other.end), "nor is this one")
-        closing = "".join(_OPENERS[b.text] for b in reversed(self.brackets))
+        closing = "".join(_OPENERS[b.text] for b in reversed(self.brackets[-8:]))
         self.brackets = []
         self._report(found.with_help(f"add `{closing}` where the bracket should end"))
 
@@ -242,6 +241,7 @@ class _Lexer:
         if self.line_first is not None:
             end = self._last_end()
             self.tokens.append(Token("_NL", "", end, end))
+            self.only_decorators &= self.line_first.kind == "AT" and len(self.blocks) == 1
             self.line_first = None
 
     def _indent(self, indent: int, head: str) -> None:
@@ -261,21 +261,17 @@ class _Lexer:
 
     def _start_item(self, start: int) -> None:
         """A line without indentation starts an item, except after the decorators of one."""
-        if self.tokens and not self._are_decorators():
+        if self.tokens and not self.only_decorators:
             self._end_segment()
-
-    def _are_decorators(self) -> bool:
-        starts = [self.tokens[0]]
-        starts += [b for a, b in zip(self.tokens, self.tokens[1:], strict=False) if a.kind == "_NL"]
-        return all(t.kind == "AT" for t in starts)
 
     def _end_segment(self) -> None:
         if self.tokens:
             end = self._last_end()
             self.tokens.append(Token(END, "", end, end))
-            self.segments.append(Segment(tuple(self.tokens), self.is_broken))
+            self.done.append(Segment(tuple(self.tokens), self.is_broken))
         self.tokens = []
         self.is_broken = False
+        self.only_decorators = True
 
     # -- errors of layout
 
@@ -309,7 +305,7 @@ class _Lexer:
         self._report(found)
 
     def _bad_dedent(self, start: int, indent: int, open_blocks: list[_Block]) -> None:
-        levels = [str(b.indent) for b in open_blocks]
+        levels = [str(b.indent) for b in open_blocks[-8:]]
         listed = " and ".join([", ".join(levels[:-1]), levels[-1]])
         found = error(
             "E0103",
@@ -475,8 +471,3 @@ def missing_colon(source: SourceFile, at: int) -> Diagnostic:
     """E0112: the header of a block that ends at offset `at` has no colon."""
     found = error("E0112", "`:` is missing at the end of this line", source.span(at - 1, at))
     return found.with_help("add `:`", Edit(source.span(at, at), ":"))
-
-
-def lex(source: SourceFile, scanner: Scanner) -> Lexed:
-    """All tokens, comments and lexical errors of a text."""
-    return _Lexer(source, scanner).run()

@@ -15,7 +15,7 @@ from dlc.diag import CompileError, Diagnostic, SourceFile, Span, error
 from dlc.syntax import tree
 from dlc.syntax.build_item import ItemBuilder
 from dlc.syntax.expect import explain
-from dlc.syntax.lexer import MAX_DEPTH, MAX_ERRORS, Scanner, Segment, lex, too_deep
+from dlc.syntax.lexer import MAX_DEPTH, MAX_ERRORS, Lexer, Scanner, Segment, too_deep
 from dlc.syntax.table import Action, Table, TooDeep, Unexpected, load_table, run
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -68,12 +68,12 @@ def parse(source: SourceFile, *, allow_builtin: bool = False) -> tree.Module:
     if len(source.text) > MAX_BYTES:
         raise CompileError(error("E0117", f'"{source.name}" is larger than 8 MiB'))
     table = load_table()
-    lexed = lex(source, _scanner())
-    errors = list(lexed.errors)
+    lexer = Lexer(source, _scanner())
+    errors: list[Diagnostic] = []
     builder = ItemBuilder(source)
     actions = _actions(table, builder)
     items: list[tree.Item] = []
-    for segment in lexed.segments:
+    for segment in lexer.segments():
         if segment.is_broken or len(errors) >= MAX_ERRORS:
             continue
         before = len(builder.errors)
@@ -87,11 +87,14 @@ def parse(source: SourceFile, *, allow_builtin: bool = False) -> tree.Module:
         if isinstance(found, tree.FnDef) and found.is_builtin and not allow_builtin:
             errors.append(_builtin_outside(found))
         items.append(found)
+    errors += lexer.errors
     if errors:
         errors.sort(key=lambda d: d.primary.span.start if d.primary else -1)
         raise CompileError(errors[:MAX_ERRORS])
     whole = Span(source, 0, len(source.text))
-    return tree.Module(source, tuple(items), lexed.comments, tuple(builder.parens), span=whole)
+    return tree.Module(
+        source, tuple(items), tuple(lexer.comments), tuple(builder.parens), span=whole
+    )
 
 
 def _parse_item(

@@ -177,8 +177,10 @@ def _reduce(
             kept.append(children[i])
         elif i == -1:
             kept.append(None)
-        else:
+        elif kept:
             kept.extend(children[-2 - i])
+        else:
+            kept = children[-2 - i]  # its only owner: growing needs no copy
     if action is not None:
         return action(kept, start, end)
     return kept if lhs[0] == "_" else kept[0]
