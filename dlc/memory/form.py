@@ -20,7 +20,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from dlc.ir.core import NOWHERE, Attr, Loc
 from dlc.typesys.dims import Dim
@@ -87,10 +89,19 @@ ScalarArg = Reg | Immediate
 
 @dataclass(frozen=True, eq=False)
 class Const:
-    """`dst := value`."""
+    """`dst := value`; of a handle, 0: a handle of nothing, which is never followed."""
 
     dst: Reg
     value: Immediate
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """`dst := the address of read-only data`: the array's elements, row-major, 64-byte aligned."""
+
+    dst: Reg
+    dtype: DType
+    value: np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,12 +277,14 @@ class Release:
 @dataclass(frozen=True, eq=False)
 class Variant:
     """`dst := a new record` of the constructor. Fields are scalars, handles, or `place` registers for tensors
-    (whose storage outlives the record: heap, or a parameter)."""
+    (whose storage outlives the record: heap, or a field of another record). `dims` are the values of
+    the constructor's hidden dims."""
 
     dst: Reg
     type: str
     constructor: str
     fields: tuple[ScalarArg, ...]
+    dims: tuple[Dim, ...] = ()
     loc: Loc = NOWHERE
 
 
@@ -338,11 +351,13 @@ class If:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """`constructor` None is the default. Payload registers: scalar, handle, or `place` for a tensor."""
+    """`constructor` None is the default. Payload registers: scalar, handle, or `place` for a tensor.
+    `dims` are names that the constructor's hidden dims get here."""
 
     constructor: str | None
     payload: tuple[Reg, ...]
     body: Block
+    dims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -394,7 +409,7 @@ class Call:
 
 
 Statement = (
-    Const | Move | DimValue | BindDim | Scalar | Address | Load | Store | Map | Tensor
+    Const | Data | Move | DimValue | BindDim | Scalar | Address | Load | Store | Map | Tensor
     | CheckIndex | CheckDims | Assert | Alloc | Mark | Release | Variant
     | ListNew | ListPush | ListAt | ListLen | ListDrop | ListCopy
     | If | Switch | For | Loop | Call
@@ -419,12 +434,14 @@ class Param:
 
     mode: `in` (by value; tensors by address, not written), `inout` (tensor, updated in place),
     `out` (tensor destination). `type` is the IR type; `reg` holds the scalar, handle or address.
+    An `owned` list is given away by the caller: the function may update it in place.
     """
 
     name: str
     mode: Literal["in", "inout", "out"]
     type: Type
     reg: Reg
+    owned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
