@@ -89,7 +89,8 @@ class Builder:
             dims = tuple(self.names.fresh(d) for d in card.binds)
         frozen = freeze_attrs(attrs)
         try:
-            types = card.infer(Site(name, tuple(v.type for v in operands), frozen, dims, declared))
+            site = Site(name, tuple(v.type for v in operands), frozen, dims, declared)
+            types = card.result_types(site)
         except CardError as e:
             raise BuildError(str(e), stage="build", op=name) from e
         results = tuple(Value(t) for t in types)

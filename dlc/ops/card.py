@@ -171,16 +171,22 @@ class Run:
     """Filled by cards that define dims: name -> value."""
 
     def dim(self, key: str) -> int:
-        return self.op.attr_dim(key).evaluate(self.env)
+        """The value of a dim attribute."""
+        return self._size(self.op.attr_dim(key))
 
     def dims(self, key: str) -> tuple[int, ...]:
-        return tuple(d.evaluate(self.env) for d in self.op.attr_dims(key))
+        """The values of an attribute that is a tuple of dims."""
+        return tuple(self._size(d) for d in self.op.attr_dims(key))
+
+    def _size(self, d: Dim) -> int:
+        n = d.evaluate(self.env)
+        if n < 0:
+            raise RunError("shape", f"the size {d} is negative", n, 0)
+        return n
 
     def shape(self, i: int = 0) -> tuple[int, ...]:
-        """The run-time shape of result i."""
-        return tuple(
-            d.evaluate({**self.env, **self.bound}) for d in self.op.results[i].tensor.shape
-        )
+        """The run-time shape of result i, for cards that define no dims."""
+        return tuple(self._size(d) for d in self.op.results[i].tensor.shape)
 
 
 class Emitter(Protocol):
@@ -206,6 +212,10 @@ class Gradient(Emitter, Protocol):
 
     def update(self, x: Value, change: Callable[[Value], Value]) -> None:
         """`dx = change(dx)`, for operations that read a part of `x`: accumulate into the part."""
+        ...
+
+    def type_of(self, x: Value) -> Type:
+        """The type of the cotangent of `x`, which must have one."""
         ...
 
 
@@ -262,9 +272,33 @@ class Card(ABC):
         """What the operation computes, in one paragraph."""
         return inspect.cleandoc(self.__doc__ or "").split("\n\n", 1)[0]
 
+    def result_types(self, site: Site) -> tuple[Type, ...]:
+        """The result types, after a check that operands, attributes and defined dims are as many
+        and as named as the card says. Raises CardError. Run by the builder, and again by the
+        verifier."""
+        self._check_form(site)
+        return self.infer(site)
+
+    def _check_form(self, site: Site) -> None:
+        many = bool(self.operands) and self.operands[-1].startswith("*")
+        least = len(self.operands) - many
+        n = len(site.operands)
+        if n < least or (n > least and not many):
+            raise CardError(
+                f"`{self.name}` takes {', '.join(self.operands) or 'no operand'}, not {n}"
+            )
+        for key in site.attrs:
+            if key not in self.attributes and f"{key}?" not in self.attributes:
+                raise CardError(f"`{self.name}` has no attribute `{key}`")
+        for key in self.attributes:
+            if not key.endswith("?") and key not in site.attrs:
+                raise CardError(f"`{self.name}` lacks its attribute `{key}`")
+        if len(site.dims) != len(self.binds):
+            raise CardError(f"`{self.name}` defines {len(self.binds)} dims, not {len(site.dims)}")
+
     @abstractmethod
     def infer(self, site: Site) -> tuple[Type, ...]:
-        """The result types. Raises CardError. Run again by the verifier and compared."""
+        """The result types of a well-formed use. Raises CardError for types that don't fit."""
 
     @abstractmethod
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:

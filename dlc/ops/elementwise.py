@@ -110,8 +110,6 @@ class Elementwise(Card):
         return self._takes(d)
 
     def infer(self, site: Site) -> tuple[Type, ...]:
-        if len(site.operands) != len(self.operands):
-            raise CardError(f"`{self.name}` takes {len(self.operands)} operands")
         t = one_shape(site, len(self.operands))
         for i in range(len(self.operands)):
             if site.tensor(i).dtype != t.dtype:
@@ -281,8 +279,6 @@ class Select(Card):
     traits = frozenset({Trait.ELEMENTWISE})
 
     def infer(self, site: Site) -> tuple[Type, ...]:
-        if len(site.operands) != 3:
-            raise CardError("`select` takes 3 operands")
         t = site.tensor(1)
         if site.tensor(0) != t.with_dtype(BOOL) or site.tensor(2) != t:
             raise CardError(

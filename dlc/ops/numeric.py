@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy
 
+from dlc.diag import InternalError
 from dlc.typesys.dtypes import BF16, F16, DType
 
 np = cast(Any, numpy)
@@ -215,3 +216,20 @@ def without_step(x: Any) -> Any:
         r = real(x)
         return r.astype(COMPLEX)
     return x
+
+
+class PoisonError(InternalError):
+    """Something read a value that is `undef`: a bug of the compiler."""
+
+
+class _Undefined:
+    """The value of `undef`. Whatever looks at it fails; passing it on is allowed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise PoisonError("an undefined value was read", stage="evaluate")
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED = _Undefined()

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dlc.diag import InternalError
-from dlc.ops import elementwise
+from dlc.ops import elementwise, gather, movement, order, reduce, slices, sources
 from dlc.ops.card import Card
 
-_FAMILIES = (elementwise,)
+_FAMILIES = (sources, elementwise, movement, slices, gather, reduce, order)
 
 CARDS: Mapping[str, Card] = MappingProxyType(
     {card.name: card for family in _FAMILIES for card in family.CARDS}
