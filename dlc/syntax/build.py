@@ -58,7 +58,8 @@ class ExprBuilder:
         return tree.TupleExpr(tuple(c), span=self.at(start, end))
 
     def list_(self, c: list[Any], start: int, end: int) -> tree.ListExpr:
-        return tree.ListExpr(tuple(c[0] or ()), span=self.at(start, end))
+        items = tuple(item for item in c if item is not None)
+        return tree.ListExpr(items, span=self.at(start, end))
 
     # -- postfix
 

@@ -30,8 +30,9 @@ def table_text(grammar: str) -> str:
     made: Any = lark.Lark(
         grammar, parser="lalr", lexer="basic", start=START, maybe_placeholders=True
     )
-    parse_table: Any = made.parser.parser._parse_table
     rules: list[Any] = list(made.rules)
+    _check_conflicts(rules)
+    parse_table: Any = made.parser.parser._parse_table
     place = {rule: i for i, rule in enumerate(rules)}
     order = _state_order(parse_table)
     number = {state: i for i, state in enumerate(order)}
@@ -56,6 +57,17 @@ def table_text(grammar: str) -> str:
     }
     parts = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in saved.items()]
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _check_conflicts(rules: list[Any]) -> None:
+    """Lark settles a shift/reduce conflict in silence; here it is an error."""
+    from lark.common import ParserConf
+    from lark.parsers.lalr_analysis import LALR_Analyzer
+
+    no_actions: dict[Any, Any] = {}
+    conf: Any = ParserConf(rules, no_actions, [START])
+    analysis: Any = LALR_Analyzer(conf, strict=True)
+    analysis.compute_lalr()
 
 
 def _state_order(parse_table: Any) -> list[Any]:
