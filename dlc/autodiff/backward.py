@@ -25,15 +25,21 @@ from dlc.ops.registry import card_of
 class Callee(Protocol):
     """A differentiated function, as a call to it needs it."""
 
-    need: tuple[int, ...]
-    active: tuple[int, ...]
-    accumulated: frozenset[int]
+    @property
+    def need(self) -> tuple[int, ...]: ...
+
+    @property
+    def active(self) -> tuple[int, ...]: ...
+
+    @property
+    def accumulated(self) -> frozenset[int]: ...
+
+    @property
+    def results_wanted(self) -> tuple[bool, ...]: ...
 
     def call_forward(self, node: Node) -> list[Value]: ...
 
-    def call_backward(
-        self, b: Builder, node: Node, args: list[Value], dims: tuple[object, ...]
-    ) -> tuple[Value, ...]: ...
+    def call_backward(self, b: Builder, node: Node, args: list[Value]) -> tuple[Value, ...]: ...
 
 
 class Backward:
@@ -127,7 +133,7 @@ class Backward:
                     q.add(y, lambda g=g: g)
             self.block(block, q)
             if n.name == "match" and block.params:
-                name = str(n.attrs["cases"][k])  # type: ignore[index]
+                name = n.as_op().attr_strs("cases")[k]
                 payload_cotangent(q, n.operands[0], name, block.params, tuple(block.dims))
             own = set(block.defined())
             for key, g in q.ct.items():
@@ -151,7 +157,7 @@ class Backward:
         args = [n.operands[i] for i in callee.need] + extra
         args += [
             g if g is not None else p.tangents.zero(p.b, r.type, r)
-            for g, r, wanted in zip(d, n.results, callee.results_wanted, strict=False)  # type: ignore[attr-defined]
+            for g, r, wanted in zip(d, n.results, callee.results_wanted, strict=False)
             if wanted
         ]
         given: set[Value] = set()
@@ -161,7 +167,7 @@ class Backward:
                 # The same place in two accumulators: the second starts at zero and is added.
                 args.append(p.zero(x) if x in given else p.now(x))
                 given.add(x)
-        out = callee.call_backward(p.b, n, args, ())
+        out = callee.call_backward(p.b, n, args)
         replaced: set[Value] = set()
         for i, g in zip(callee.active, out, strict=True):
             x = n.operands[i]

@@ -7,19 +7,12 @@ packed in the forward region and unpacked in the backward one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from dlc.autodiff.mirror import (
-    Block,
-    Node,
-    Substitution,
-    defined_dims,
-    defined_values,
-    used_dims,
-    used_values,
-)
+from dlc.autodiff.mirror import Block, Node, copy_op
 from dlc.ir.core import Op, Value
+from dlc.ir.rewrite import Substitution, defined_values, used_dims, used_values
 from dlc.ops.card import Trait
 from dlc.ops.registry import card_of
 from dlc.typesys.types import TensorType, type_symbols
@@ -58,7 +51,7 @@ def demand(
     seen = list(used_dims(ops)) + list(used_dims(again))
     for v in keep:
         seen += type_symbols(v.type)
-    bound = set(defined_dims(ops)) | set(defined_dims(again))
+    bound = set(_bound(ops)) | set(_bound(again))
     dims = tuple(dict.fromkeys(d for d in seen if d in inside and d not in bound))
     return Demand(tuple(keep), dims, tuple(again))
 
@@ -106,6 +99,15 @@ def _is_cheap(
     return n.name in CHEAP and have and bool(n.operands)
 
 
+def _bound(ops: Iterable[Op]) -> Iterator[str]:
+    """Every dim name that the operations define."""
+    for op in ops:
+        yield from op.dims
+        for r in op.regions:
+            yield from r.dims
+            yield from _bound(r.ops)
+
+
 def _is_scalar(v: Value) -> bool:
     return isinstance(v.type, TensorType) and v.type.rank == 0
 
@@ -114,8 +116,6 @@ def unpack(
     ops: list[Op], need: Demand, stored: dict[Value, Value], sub: Substitution
 ) -> list[Op]:
     """The backward operations with stored values renamed; operations run again come first."""
-    from dlc.autodiff.mirror import copy_op
-
     sub.values.update(stored)
     head: list[Op] = []
     for op in need.again:

@@ -7,7 +7,7 @@ is rows) and which results have a cotangent. Parameters are passed again by the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dlc.autodiff.activity import Activity
@@ -15,12 +15,13 @@ from dlc.autodiff.backward import Backward
 from dlc.autodiff.callgraph import groups, is_recursive, parameter_reads
 from dlc.autodiff.closure import Demand, demand, unpack
 from dlc.autodiff.maps import as_loop, is_simple
-from dlc.autodiff.mirror import Block, Node, Substitution, copy_block, used_dims
+from dlc.autodiff.mirror import Block, Node, copy_block
 from dlc.autodiff.places import Places, rows_type
 from dlc.autodiff.residuals import Residuals, nodes_of
 from dlc.autodiff.tangents import Tangents, hidden
 from dlc.diag import InternalError
-from dlc.ir.core import Function, Op, Region, Signature, Value, freeze_attrs, walk
+from dlc.ir.core import Function, Op, Region, Signature, Value, freeze_attrs
+from dlc.ir.rewrite import Substitution, all_dims, used_dims, used_values
 from dlc.ops.build import Builder, DimNames
 from dlc.ops.card import Trait
 from dlc.ops.registry import card_of
@@ -72,9 +73,7 @@ class Variant:
         node.results += extra
         return extra
 
-    def call_backward(
-        self, b: Builder, node: Node, args: list[Value], dims: tuple[object, ...]
-    ) -> tuple[Value, ...]:
+    def call_backward(self, b: Builder, node: Node, args: list[Value]) -> tuple[Value, ...]:
         return b.call(self.backward, args, (*_dims(node), *map(Dim.sym, node.dims)))
 
 
@@ -253,7 +252,7 @@ class Derivation:
         if _open_maps(block, active):
             block, params, active, rows = self._again(f, block, params, key.params)
         makers = {r: n for n in _nodes(block) for r in n.results}
-        names = DimNames(_all_dims(f))
+        names = DimNames(dims_in(f))
         residuals = Residuals(self._suffixed(key), self.tangents, names)
         w = Backward(active, rows, makers, residuals, self._callee)
         b = Builder(self.tangents.types, names, f.loc)
@@ -330,8 +329,7 @@ class Derivation:
             if key.params[i] == ROWS
             or (
                 params[i] in hits
-                and not (isinstance(params[i].type, TensorType) and params[i].type.rank == 0)
-                and not isinstance(params[i].type, AdtType)
+                and not _by_value(params[i].type)
             )
         )
 
@@ -478,7 +476,7 @@ class Derivation:
         name = f"{self._suffixed(key)}.bwd"
         types = [p.type for p in rule.params]
         hints = [p.hint for p in rule.params]
-        b = Builder(self.tangents.types, DimNames(_all_dims(rule)), f.loc).nested(types, hints)
+        b = Builder(self.tangents.types, DimNames(dims_in(rule)), f.loc).nested(types, hints)
         got = b.call(rule.signature, b.params, tuple(map(Dim.sym, rule.dims)))
         kept = [got[floats.index(i)] for i in order]
         self.made[name] = b.function(name, rule.dims, b.return_(*kept))
@@ -494,7 +492,12 @@ class Derivation:
         )
 
 
-def _nodes(block: Block):
+def _by_value(t: Type) -> bool:
+    """Cotangents of scalars and of algebraic values are returned, not accumulated."""
+    return isinstance(t, AdtType) or (isinstance(t, TensorType) and t.rank == 0)
+
+
+def _nodes(block: Block) -> Iterator[Node]:
     for n in block.flat():
         yield n
         for b in n.blocks:
@@ -521,13 +524,9 @@ def _open_maps(block: Block, active: Activity) -> bool:
     return found
 
 
-def _all_dims(f: Function) -> list[str]:
-    out = [*f.dims, *f.result_dims]
-    for op in walk(f.body):
-        out += op.dims
-        for r in op.regions:
-            out += r.dims
-    out += used_dims(f.body.ops)
+def dims_in(f: Function) -> list[str]:
+    """Every dim name that the function binds or mentions: none of them is free for new ones."""
+    out = [*all_dims(f), *used_dims(f.body.ops)]
     for p in f.params:
         out += type_symbols(p.type)
     return out
@@ -537,8 +536,6 @@ def _free(
     ops: list[Op], outs: list[Value], need: Demand, params: list[Value]
 ) -> list[Value]:
     """The parameters that the backward half uses, directly or in what it runs again."""
-    from dlc.autodiff.mirror import used_values
-
     own = set(params)
     seen = [*used_values(ops), *outs, *used_values(need.again)]
     return [v for v in dict.fromkeys(seen) if v in own]

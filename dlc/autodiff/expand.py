@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlc.autodiff.callgraph import GRADS, callees, groups
-from dlc.autodiff.derive import DENSE, INACTIVE, ROWS, Derivation, Variant
+from dlc.autodiff.derive import DENSE, INACTIVE, ROWS, Derivation, Variant, dims_in
 from dlc.autodiff.mirror import Block, Node, copy_block
 from dlc.autodiff.places import rows_type
 from dlc.autodiff.residuals import nodes_of
@@ -44,9 +44,7 @@ def _refuse_self(f: Function, group: tuple[str, ...]) -> None:
 def _expand(f: Function, d: Derivation) -> Function:
     values: dict[Value, Value] = {p: p for p in f.params}
     block = copy_block(f.body, values)
-    from dlc.autodiff.derive import _all_dims  # pyright: ignore[reportPrivateUsage]
-
-    names = DimNames(_all_dims(f))
+    names = DimNames(dims_in(f))
     renamed: dict[Value, Value] = {}
     _expand_block(block, d, names, renamed)
     _rename(block, renamed)
@@ -94,7 +92,7 @@ def _as_node(op: object) -> Node:
 
 def _modes(n: Node, d: Derivation) -> tuple[tuple[int, ...], list[int], list[bool]]:
     f = d.functions[str(n.attrs["fn"])]
-    wrt = [int(i) for i in n.attrs.get("wrt", ())]  # type: ignore[union-attr, arg-type]
+    wrt = list(n.as_op().attr_ints("wrt"))
     flags = n.attrs.get("rows", ())
     rows = [bool(r) for r in flags] if isinstance(flags, tuple) and flags else [False] * len(wrt)
     modes = [INACTIVE] * len(f.params)

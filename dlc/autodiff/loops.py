@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlc.autodiff.closure import Demand, demand, unpack
-from dlc.autodiff.mirror import Block, Node, Substitution
+from dlc.autodiff.mirror import Block, Node
 from dlc.autodiff.places import Places
 from dlc.autodiff.residuals import Residuals, nodes_of
 from dlc.autodiff.tangents import hidden
 from dlc.diag import InternalError
 from dlc.ir.core import Op, Region, Value, freeze_attrs
+from dlc.ir.rewrite import Substitution
 from dlc.ops.build import Builder
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I32

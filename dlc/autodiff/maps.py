@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlc.autodiff.closure import demand, unpack
-from dlc.autodiff.mirror import Block, Node, Substitution
+from dlc.autodiff.mirror import Block, Node
 from dlc.autodiff.places import Places
 from dlc.ir.core import Op, Region, Value, freeze_attrs
+from dlc.ir.rewrite import Substitution
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import TensorType
 

@@ -6,19 +6,22 @@ backward turns out to use. So it is kept as `Node`s and `Block`s, and frozen int
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from dlc.ir.core import NOWHERE, Attr, Loc, Op, Region, Value, freeze_attrs
-from dlc.typesys.dims import Dim
-from dlc.typesys.types import (
-    AdtType,
-    ListType,
-    TensorType,
-    Type,
-    substitute_type,
-    type_symbols,
-)
+
+
+def _blocks() -> list[Block]:
+    return []
+
+
+def _nodes() -> list[Node]:
+    return []
+
+
+def _names() -> list[str]:
+    return []
 
 
 @dataclass(eq=False)
@@ -117,103 +120,3 @@ def copy_op(op: Op, values: dict[Value, Value]) -> Node:
 def _fresh(v: Value, values: dict[Value, Value]) -> Value:
     values[v] = new = Value(v.type, v.hint)
     return new
-
-
-# -- on finished operations
-
-
-def used_values(ops: list[Op] | tuple[Op, ...]) -> Iterator[Value]:
-    """Every value used by the operations, regions included, in order, with repeats."""
-    for op in ops:
-        yield from op.operands
-        for r in op.regions:
-            yield from used_values(r.ops)
-
-
-def defined_values(ops: list[Op] | tuple[Op, ...]) -> Iterator[Value]:
-    """Every value defined by the operations, regions included."""
-    for op in ops:
-        yield from op.results
-        for r in op.regions:
-            yield from r.params
-            yield from defined_values(r.ops)
-
-
-def used_dims(ops: list[Op] | tuple[Op, ...]) -> Iterator[str]:
-    """Every dim name that the operations mention, in types and attributes, in order, with repeats."""
-    for op in ops:
-        for v in op.results:
-            yield from type_symbols(v.type)
-        for v in op.operands:
-            yield from type_symbols(v.type)
-        for a in op.attrs.values():
-            yield from attr_symbols(a)
-        for r in op.regions:
-            for p in r.params:
-                yield from type_symbols(p.type)
-            yield from used_dims(r.ops)
-
-
-def defined_dims(ops: list[Op] | tuple[Op, ...]) -> Iterator[str]:
-    """Every dim name that the operations define, regions included."""
-    for op in ops:
-        yield from op.dims
-        for r in op.regions:
-            yield from r.dims
-            yield from defined_dims(r.ops)
-
-
-def attr_symbols(a: Attr) -> Iterator[str]:
-    """The dim names in an attribute."""
-    if isinstance(a, Dim):
-        yield from a.symbols()
-    elif isinstance(a, (TensorType, ListType, AdtType)):
-        yield from type_symbols(a)
-    elif isinstance(a, tuple):
-        for x in a:
-            yield from attr_symbols(x)
-
-
-def substitute_attr(a: Attr, dims: Mapping[str, Dim]) -> Attr:
-    """The attribute with dim names replaced."""
-    if isinstance(a, Dim):
-        return a.substitute(dims)
-    if isinstance(a, (TensorType, ListType, AdtType)):
-        return substitute_type(a, dims)
-    if isinstance(a, tuple):
-        return tuple(substitute_attr(x, dims) for x in a)
-    return a
-
-
-class Substitution:
-    """Replaces values and dim names in finished operations; definitions whose types change are renewed."""
-
-    def __init__(self, values: Mapping[Value, Value], dims: Mapping[str, Dim]) -> None:
-        self.values: dict[Value, Value] = dict(values)
-        self.dims = dims
-
-    def value(self, v: Value) -> Value:
-        return self.values.get(v, v)
-
-    def ops(self, ops: list[Op] | tuple[Op, ...]) -> list[Op]:
-        return [self.op(op) for op in ops]
-
-    def op(self, op: Op) -> Op:
-        regions = tuple(self.region(r) for r in op.regions)
-        attrs = op.attrs
-        if self.dims and attrs:
-            attrs = freeze_attrs({k: substitute_attr(a, self.dims) for k, a in attrs.items()})
-        operands = tuple(map(self.value, op.operands))
-        results = tuple(map(self._define, op.results))
-        return replace(op, operands=operands, results=results, attrs=attrs, regions=regions)
-
-    def region(self, r: Region) -> Region:
-        params = tuple(map(self._define, r.params))
-        return Region(params, tuple(self.ops(r.ops)), r.dims)
-
-    def _define(self, v: Value) -> Value:
-        t: Type = substitute_type(v.type, self.dims) if self.dims else v.type
-        if t == v.type:
-            return v
-        self.values[v] = new = Value(t, v.hint)
-        return new

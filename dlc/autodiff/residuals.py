@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dlc.autodiff.closure import Demand, demand, unpack
-from dlc.autodiff.mirror import Block, Node, Substitution
+from dlc.autodiff.mirror import Block, Node
 from dlc.autodiff.tangents import Tangents, hidden
 from dlc.ir.core import AdtDecl, Constructor, Field, Op, Region, Value, freeze_attrs
+from dlc.ir.rewrite import Substitution
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import AdtType, Type, type_symbols

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from dlc.autodiff.mirror import Node
 from dlc.autodiff.places import Places
-from dlc.autodiff.tangents import ZERO, open_case
-from dlc.ir.core import Region, Value
-from dlc.ops.build import Builder
+from dlc.autodiff.tangents import hidden, open_case
+from dlc.ir.core import Value
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import SCALAR_I32, AdtType, ListType
 
@@ -30,7 +29,9 @@ def variant(p: Places, n: Node, d: list[Value | None]) -> None:
     assert dv is not None and isinstance(dv.type, AdtType)
     decl = p.tangents.types[dv.type.name]
     c = decl.constructor(str(n.attrs["constructor"]))
-    own = p.tangents.types[str(n.results[0].type.name)]  # type: ignore[union-attr]
+    made = n.results[0].type
+    assert isinstance(made, AdtType)
+    own = p.tangents.types[made.name]
     fields = own.constructor(c.name).fields
     carried = [x for x, f in zip(n.operands, fields, strict=True) if p.tangents.of(f.type) is not None]
     wanted = [i for i, x in enumerate(carried) if p.active(x)]
@@ -159,10 +160,10 @@ def payload_cotangent(
     if not p.active(scrutinee) or not any(v in p.ct for v in params):
         return
     t = p.type_of(scrutinee)
+    assert isinstance(t, AdtType) and isinstance(scrutinee.type, AdtType)
+    primal = p.tangents.types[scrutinee.type.name].constructor(constructor).dims
+    kept = p.tangents.types[t.name].constructor(constructor).dims
+    sizes = tuple(Dim.sym(dims[primal.index(d)]) for d in kept)
     parts = [p.now(v) for v in params if p.tangents.of(v.type) is not None]
-    attrs: dict[str, tuple[Dim, ...]] = {"dims": tuple(map(Dim.sym, dims))} if dims else {}
-    out = p.b.emit_typed("variant", t, *parts, constructor=constructor, **attrs)
+    out = p.b.emit_typed("variant", t, *parts, constructor=constructor, **hidden(sizes))
     p.add(scrutinee, lambda: out)
-
-
-__all__ = ["RULES", "ZERO", "Builder", "Region", "payload_cotangent"]

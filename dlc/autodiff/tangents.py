@@ -5,8 +5,10 @@
     int or bool tensor        none
     List[cols]                List of the columns' tangents, of the same length; none if no column has one
     @X without a float        none
-    @X with floats            @T.X = Z | C(tangents of the fields) ...; `Z` is the zero, which has no structure
-    @T.X                      itself
+    @X with floats            @d.X = d.Zero | C(tangents of the fields) ...
+    @d.X                      itself
+
+(`dlc.ir.tangent` says it for types; here are the values.)
 
 Sums and zeros of lists and algebraic values are generated functions, made on demand.
 """
@@ -16,14 +18,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dlc.ir.core import AdtDecl, Constructor, Field, Function, Signature, Value
+from dlc.ir.core import AdtDecl, Constructor, Function, Signature, Value
+from dlc.ir.tangent import ZERO, declare_tangent, tangent_type
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import SCALAR_I32, AdtType, ListType, TensorType, Type, substitute_type
 from dlc.typesys.types import type_dims as dims_of
-
-PREFIX = "T."
-ZERO = "Z"
 
 
 class Tangents:
@@ -33,22 +33,18 @@ class Tangents:
         self.types: dict[str, AdtDecl] = dict(types)
         self.functions: dict[str, Function] = {}
         self._signatures: dict[tuple[str, Type], Signature] = {}
-        self._has_float: dict[str, bool] = {}
+        self._known: dict[Type, Type | None] = {}
 
     # -- types
 
     def of(self, t: Type) -> Type | None:
-        """The tangent type, or None where there is no derivative."""
+        """The tangent type, declared where it is algebraic, or None where there is no derivative."""
         if isinstance(t, TensorType):
             return t if t.dtype.is_float else None
-        if isinstance(t, ListType):
-            cols = [c for c in map(self.of, t.columns) if c is not None]
-            return ListType(tuple(cols)) if cols else None
-        if t.name.startswith(PREFIX):
-            return t
-        if not self._floats(t.name):
-            return None
-        return AdtType(self._declare(t.name), t.dims)
+        if t not in self._known:
+            declare_tangent(self.types, t)
+            self._known[t] = tangent_type(self.types, t)
+        return self._known[t]
 
     def column_map(self, columns: tuple[Type, ...]) -> tuple[int | None, ...]:
         """For each column (or field) its position among those that have a tangent."""
@@ -59,38 +55,6 @@ class Tangents:
             out.append(n if has else None)
             n += has
         return tuple(out)
-
-    def _floats(self, name: str) -> bool:
-        """Whether a float is reachable from the type (least fixpoint over recursive types)."""
-        if name not in self._has_float:
-            seen: dict[str, None] = {}
-            self._has_float[name] = self._reach(AdtType(name), seen)
-        return self._has_float[name]
-
-    def _reach(self, t: Type, seen: dict[str, None]) -> bool:
-        if isinstance(t, TensorType):
-            return t.dtype.is_float
-        if isinstance(t, ListType):
-            return any(self._reach(c, seen) for c in t.columns)
-        if t.name in seen:
-            return False
-        seen[t.name] = None
-        cs = self.types[t.name].constructors
-        return any(self._reach(f.type, seen) for c in cs for f in c.fields)
-
-    def _declare(self, name: str) -> str:
-        made = PREFIX + name
-        if made not in self.types:
-            decl = self.types[name]
-            # Entered before its fields are known, because the type may be recursive.
-            self.types[made] = AdtDecl(made, decl.dims, (Constructor(ZERO),))
-            cs = [Constructor(ZERO)]
-            for c in decl.constructors:
-                fields = [(f.name, self.of(f.type)) for f in c.fields]
-                kept = tuple(Field(n, t) for n, t in fields if t is not None)
-                cs.append(Constructor(c.name, kept, c.dims))
-            self.types[made] = AdtDecl(made, decl.dims, tuple(cs))
-        return made
 
     # -- zeros
 
