@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
 
 from dlc.diag import InternalError, SourceFile, Span
 from dlc.syntax import tree
@@ -12,57 +12,53 @@ _SKIP = re.compile(r"(?:\s+|#[^\n]*)*")
 
 
 class Comments:
-    """The comments of a module that are not written yet, in order."""
+    """The comments of a module, in order, and which of them are written already."""
 
     def __init__(self, module: tree.Module) -> None:
         self._text = module.source.text
-        self._left = list(module.comments)
+        self._all = module.comments
+        self._starts = [c.span.start for c in module.comments]
+        self._is_taken = [False] * len(module.comments)
+        self._done = 0
+        """All comments before this number are taken."""
 
     def before(self, offset: int) -> list[tree.Comment]:
         """Take all comments before an offset."""
-        count = 0
-        while count < len(self._left) and self._left[count].span.start < offset:
-            count += 1
-        taken, self._left = self._left[:count], self._left[count:]
+        stop = bisect_left(self._starts, offset)
+        taken = self._take(self._done, stop)
+        self._done = max(self._done, stop)
         return taken
 
     def between(self, start: int, end: int) -> list[tree.Comment]:
         """Take the comments from one offset to another."""
-        taken = [c for c in self._until(end) if c.span.start >= start]
-        for comment in taken:
-            self._left.remove(comment)
-        return taken
+        return self._take(bisect_left(self._starts, start), bisect_left(self._starts, end))
 
     def beside(self, end: int) -> tree.Comment | None:
         """Take the comment on the line that ends at an offset, if there is one."""
-        for comment in self._until(self._line_end(end)):
-            if comment.span.start >= end and not comment.own_line:
-                self._left.remove(comment)
-                return comment
-        return None
+        at = bisect_left(self._starts, end)
+        if (
+            at == len(self._all)
+            or self._all[at].own_line
+            or "\n" in self._text[end : self._starts[at]]
+        ):
+            return None
+        return next(iter(self._take(at, at + 1)), None)
 
     def following(self, end: int, column: int) -> list[tree.Comment]:
         """Take the comments that follow an offset line by line, before anything else, and are
         indented at least to `column`."""
         stop = self.skip(end)
-        taken: list[tree.Comment] = []
-        for comment in self._until(stop):
-            if comment.span.column < column:
+        first = at = bisect_left(self._starts, end)
+        while at < len(self._all) and self._starts[at] < stop:
+            if self._all[at].span.column < column:
                 break
-            taken.append(comment)
-        for comment in taken:
-            self._left.remove(comment)
+            at += 1
+        return self._take(first, at)
+
+    def _take(self, first: int, stop: int) -> list[tree.Comment]:
+        taken = [self._all[i] for i in range(first, stop) if not self._is_taken[i]]
+        self._is_taken[first:stop] = [True] * (stop - first)
         return taken
-
-    def _until(self, end: int) -> Iterator[tree.Comment]:
-        for comment in self._left:
-            if comment.span.start >= end:
-                return
-            yield comment
-
-    def _line_end(self, offset: int) -> int:
-        end = self._text.find("\n", offset)
-        return len(self._text) if end < 0 else end
 
     # -- places that the tree does not hold
 

@@ -4,7 +4,7 @@
 
 Comments stay, where they stood or, if they stood where no line can break, above their statement.
 One empty line at most separates lines, where the writer had any. Lines are at most 100 columns long
-where the grammar lets them break, which is between brackets. """
+where the grammar lets them break, which is between brackets."""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ class ExprFormatter:
         """Elements between brackets: on one line, or all on the next, or one a line.
 
         `start` and `end` are the offsets between which comments belong to the elements; `comma`
-        says whether the last element may be followed by a comma. """
+        says whether the last element may be followed by a comma."""
         comments = self._between(nodes, start, end)
         if comments:
             return self._commented(opening, nodes, closing, docs, comments, comma)

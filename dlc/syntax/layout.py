@@ -2,7 +2,7 @@
 
 A document is a text, a list of documents, or one of the classes below. `flatten` prints one to
 lines of at most `width` columns where it can: a group stays on its line if it fits there, else it
-breaks at all its `Line`s. Nothing recurses, so documents may nest as deep as they like. """
+breaks at all its `Line`s. Nothing recurses, so documents may nest as deep as they like."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Hard:
-    """A break that is always taken; groups around it break as well. `suffix` ends the line before.
-    """
+    """A break that is always taken, as are those of the groups around it; `suffix` stands before."""
 
     suffix: str = ""
 
