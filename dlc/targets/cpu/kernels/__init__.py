@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels import memory
+from dlc.targets.cpu.kernels import gemm, gemv, memory, packing
 from dlc.targets.cpu.kernels.registry import Family, Key, require, table
 from dlc.targets.cpu.llvm import Function, Module
 
-KERNELS: Mapping[str, Family] = table((*memory.FAMILIES,))
+KERNELS: Mapping[str, Family] = table(
+    (*memory.FAMILIES, *gemv.FAMILIES, *gemm.FAMILIES, *packing.FAMILIES)
+)
 """Every family of kernels by name."""
 
 

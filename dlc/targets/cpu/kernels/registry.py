@@ -28,6 +28,10 @@ class Key:
         return ".".join(filter(None, ("dlc", self.name, self.variant, self.dtype)))
 
 
+def _nothing(key: Key) -> str:
+    return "void"
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """Kernels that differ in element type and variant only.
@@ -41,11 +45,11 @@ class Family:
     params: Callable[[Key], Params]
     write: Callable[[Builder, Key], None]
     variants: tuple[str, ...] = ("",)
-    result: str = "void"
+    result: Callable[[Key], str] = _nothing
     inline: str = "never"
 
     def emit(self, module: Module, key: Key) -> tuple[Function, str]:
-        f = Builder(module, key.symbol, self.result, self.params(key), inline=self.inline)
+        f = Builder(module, key.symbol, self.result(key), self.params(key), inline=self.inline)
         self.write(f, key)
         if f.block:
             f.ret()

@@ -1,0 +1,191 @@
+"""Products along contiguous rows: c[i, j] (+)= sum over k of a[i, k] b[j, k], and its special
+cases.
+
+Each sum is kept in the lanes of one vector (lane l takes k = l modulo the lanes; the last, partial
+vector too on machines with masks, else what is left of k goes to lane 0), and the lanes are added
+by a tree: l with l + half, again and again. The order is the same for every tile, so an element
+does not depend on which tile it fell into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlc.targets.cpu.kernels.operands import Operands
+from dlc.targets.cpu.kernels.simd import fold, fold_many, partial_load, zero
+from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Target, Value
+
+
+def tile_rows(target: Target) -> tuple[int, int]:
+    """Rows of a and of b in a tile: their products and the rows themselves fit into registers."""
+    return (4, 4) if target.vector_registers >= 32 else (2, 4)
+
+
+VECTOR_ROWS = 8
+"""Rows of b in a tile for a single a: enough chains of multiply-adds to hide their latency."""
+
+
+def dot_tile(module: Module, ops: Operands, height: int, width: int) -> Function:
+    """`void (m, n, k, a, lda, b, ldb, c, rsc, csc, accumulate)`: the first min(m, height) rows of
+    a times the first min(n, width) of b; c[i, j] at i * rsc + j * csc; m, n >= 1.
+
+    Rows beyond m or n are computed from the last row, and not stored.
+    """
+    name = f"dlc.dots.{height}x{width}.{ops.name}"
+
+    def emit() -> tuple[Function, str]:
+        params = [
+            (INDEX, "m"),
+            (INDEX, "n"),
+            (INDEX, "k"),
+            ("ptr", "a"),
+            (INDEX, "lda"),
+            ("ptr", "b"),
+            (INDEX, "ldb"),
+            ("ptr noalias", "c"),
+            (INDEX, "rsc"),
+            (INDEX, "csc"),
+            ("i1", "accumulate"),
+        ]
+        f = Builder(module, name, "void", params, inline="never")
+        _write_tile(f, ops, height, width)
+        f.ret()
+        return f.finish()
+
+    return module.function(name, emit)
+
+
+def _write_tile(f: Builder, ops: Operands, height: int, width: int) -> None:
+    m, n, k, a, lda, b, ldb, c, rsc, csc, accumulate = f.params
+
+    def rows(operand: str, base: Value, stride: Value, count: Value, most: int) -> list[Value]:
+        memory = ops.memory(operand)
+        last = f.sub(count, 1)
+        return [f.gep(memory, base, f.mul(f.imin(last, i), stride)) for i in range(most)]
+
+    sums = row_products(f, ops, k, rows("a", a, lda, m, height), rows("b", b, ldb, n, width))
+    memory = ops.memory("c")
+    for i in range(height):
+        totals = fold_many(f, sums[i * width : (i + 1) * width])
+        with f.when(f.icmp("slt", i, m)):
+            row = f.gep(memory, c, f.mul(rsc, i))
+            for j in range(width):
+                with f.when(f.icmp("slt", j, n)):
+                    add_to(
+                        f, ops, f.extract(totals, j), f.gep(memory, row, f.mul(csc, j)), accumulate
+                    )
+
+
+def add_to(f: Builder, ops: Operands, x: Value, place: Value, accumulate: Value) -> None:
+    """c = x, or c += x."""
+    (total,) = f.if_else(accumulate, lambda: (f.plus(ops.load(f, "c", place), x),), lambda: (x,))
+    ops.store(f, total, place)
+
+
+def row_products(
+    f: Builder, ops: Operands, k: Value, a_rows: Sequence[Value], b_rows: Sequence[Value]
+) -> list[Value]:
+    """For each row of a and each of b the vector whose lanes add up to their product."""
+    lanes = ops.lanes(f.module.target)
+    start = [zero(ops.vector(lanes))] * (len(a_rows) * len(b_rows))
+
+    def step(xs: list[Value], ys: list[Value], sums: Sequence[Value]) -> list[Value]:
+        pairs = [(x, y) for x in xs for y in ys]
+        return [ops.mac(f, x, y, s) for (x, y), s in zip(pairs, sums, strict=True)]
+
+    def loads(operand: str, rows: Sequence[Value], at: Value) -> list[Value]:
+        memory = ops.memory(operand)
+        return [ops.load(f, operand, f.gep(memory, r, at), lanes) for r in rows]
+
+    whole = f.and_(k, -lanes)
+    with f.loop(0, whole, lanes, carried=start, name="k") as loop:
+        at = loop.index
+        loop.next(*step(loads("a", a_rows, at), loads("b", b_rows, at), loop.carried))
+    sums = loop.carried
+    if lanes == 1:
+        return list(sums)
+    if f.module.target.masked:
+        left = f.sub(k, whole)
+
+        def rest(operand: str, rows: Sequence[Value]) -> list[Value]:
+            memory, dtype = ops.memory(operand), str(getattr(ops, operand))
+            places = [f.gep(memory, r, whole) for r in rows]
+            raw = [partial_load(f, dtype, p, left, lanes) for p in places]
+            return [ops.widen(f, x, dtype) for x in raw]
+
+        return list(
+            f.if_else(
+                f.icmp("sgt", left, 0),
+                lambda: step(rest("a", a_rows), rest("b", b_rows), sums),
+                lambda: sums,
+            )
+        )
+    with f.loop(whole, k, carried=sums, name="k") as last:
+
+        def one(operand: str, rows: Sequence[Value]) -> list[Value]:
+            memory, none = ops.memory(operand), zero(ops.vector(lanes))
+            places = [f.gep(memory, r, last.index) for r in rows]
+            return [f.insert(none, ops.load(f, operand, p), 0) for p in places]
+
+        last.next(*step(one("a", a_rows), one("b", b_rows), last.carried))
+    return list(last.carried)
+
+
+def write_nt(f: Builder, ops: Operands) -> None:
+    """The driver of "nt": tiles over all of c; a single row of a takes more rows of b at once."""
+    m, n, k, a, lda, b, ldb, c, ldc, accumulate = f.params
+    height, width = tile_rows(f.module.target)
+    with f.when(f.icmp("eq", m, 1)):
+        tile = dot_tile(f.module, ops, 1, VECTOR_ROWS)
+        with f.loop(0, n, VECTOR_ROWS, name="columns") as across:
+            j = across.index
+            b_at = f.gep(ops.memory("b"), b, f.mul(j, ldb))
+            c_at = f.gep(ops.memory("c"), c, j)
+            one = f.index(1)
+            f.call(tile, one, f.sub(n, j), k, a, lda, b_at, ldb, c_at, ldc, one, accumulate)
+        f.ret()
+    tile = dot_tile(f.module, ops, height, width)
+    with f.loop(0, n, width, name="columns") as across:
+        j = across.index
+        b_at = f.gep(ops.memory("b"), b, f.mul(j, ldb))
+        with f.loop(0, m, height, name="rows") as down:
+            i = down.index
+            a_at = f.gep(ops.memory("a"), a, f.mul(i, lda))
+            c_at = f.gep(ops.memory("c"), c, f.add(f.mul(i, ldc), j))
+            count, wide = f.sub(m, i), f.sub(n, j)
+            f.call(tile, count, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
+
+
+def write_gemv(f: Builder, ops: Operands) -> None:
+    """y[M] (+)= W[M, K] x[K], W's rows contiguous: eight rows at a time. `x` is operand a, `W` is
+    b."""
+    m, k, w, ldw, x, y, accumulate = f.params
+    tile = dot_tile(f.module, ops, 1, VECTOR_ROWS)
+    with f.loop(0, m, VECTOR_ROWS, name="rows") as loop:
+        i = loop.index
+        w_at = f.gep(ops.memory("b"), w, f.mul(i, ldw))
+        y_at = f.gep(ops.memory("c"), y, i)
+        f.call(tile, 1, f.sub(m, i), k, x, k, w_at, ldw, y_at, 0, 1, accumulate)
+
+
+def write_dot(f: Builder, ops: Operands) -> None:
+    """sum over k of x[k] y[k], in the type of sums: four vectors in turn, then the rest, then the
+    trees."""
+    n, x, y = f.params
+    lanes = ops.lanes(f.module.target)
+    stride = 4 * lanes
+    whole = f.and_(n, -stride)
+    none = zero(ops.vector(lanes))
+    with f.loop(0, whole, stride, carried=[none] * 4, name="k") as loop:
+        following: list[Value] = []
+        for i, total in enumerate(loop.carried):
+            at = f.add(loop.index, i * lanes)
+            a = ops.load(f, "a", f.gep(ops.memory("a"), x, at), lanes)
+            b = ops.load(f, "b", f.gep(ops.memory("b"), y, at), lanes)
+            following.append(ops.mac(f, a, b, total))
+        loop.next(*following)
+    s0, s1, s2, s3 = loop.carried
+    a_at, b_at = f.gep(ops.memory("a"), x, whole), f.gep(ops.memory("b"), y, whole)
+    (rest,) = row_products(f, ops, f.sub(n, whole), [a_at], [b_at])
+    total = f.plus(f.plus(f.plus(s0, s1), f.plus(s2, s3)), rest)
+    f.ret(fold(f, total, f.plus))
