@@ -6,10 +6,28 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dlc.diag import InternalError
-from dlc.ops import elementwise, gather, movement, order, reduce, slices, sources
+from dlc.ops import (
+    adt,
+    checks,
+    contract,
+    conv,
+    elementwise,
+    gather,
+    lists,
+    movement,
+    order,
+    pool,
+    reduce,
+    segments,
+    slices,
+    sources,
+)
 from dlc.ops.card import Card
 
-_FAMILIES = (sources, elementwise, movement, slices, gather, reduce, order)
+_FAMILIES = (
+    sources, elementwise, movement, slices, gather, reduce, order, segments, contract, conv, pool,
+    lists, adt, checks,
+)  # fmt: skip
 
 CARDS: Mapping[str, Card] = MappingProxyType(
     {card.name: card for family in _FAMILIES for card in family.CARDS}
