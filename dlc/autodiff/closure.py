@@ -112,9 +112,7 @@ def _is_scalar(v: Value) -> bool:
     return isinstance(v.type, TensorType) and v.type.rank == 0
 
 
-def unpack(
-    ops: list[Op], need: Demand, stored: dict[Value, Value], sub: Substitution
-) -> list[Op]:
+def unpack(ops: list[Op], need: Demand, stored: dict[Value, Value], sub: Substitution) -> list[Op]:
     """The backward operations with stored values renamed; operations run again come first."""
     sub.values.update(stored)
     head: list[Op] = []

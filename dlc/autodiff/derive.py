@@ -98,9 +98,9 @@ class Derivation:
 
     functions: dict[str, Function]
     tangents: Tangents
-    variants: dict[Key, Variant] = field(default_factory=dict)
-    made: dict[str, Function] = field(default_factory=dict)
-    _names: dict[str, int] = field(default_factory=dict)
+    variants: dict[Key, Variant] = field(default_factory=dict[Key, Variant])
+    made: dict[str, Function] = field(default_factory=dict[str, Function])
+    _names: dict[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         self.refresh()
@@ -192,7 +192,9 @@ class Derivation:
                     self._building = k.fn
                     self._round[k] = self._build(k, self._assumed.get(k))
             done = self._round
-            if all(self._assumed.get(k, None) == v or k not in self._assumed for k, v in done.items()):
+            if all(
+                self._assumed.get(k, None) == v or k not in self._assumed for k, v in done.items()
+            ):
                 break
             self._assumed = dict(done)
         self.variants.update(done)
@@ -286,9 +288,7 @@ class Derivation:
     def _callee(self, n: Node, modes: tuple[int, ...], results: tuple[bool, ...]) -> Variant:
         return self.variant(str(n.attrs["fn"]), modes, results)
 
-    def _seed(
-        self, f: Function, key: Key, block: Block, p: Places
-    ) -> list[tuple[Value, Value]]:
+    def _seed(self, f: Function, key: Key, block: Block, p: Places) -> list[tuple[Value, Value]]:
         out: list[tuple[Value, Value]] = []
         for y, t, on in zip(block.end.operands, f.result_types, key.results, strict=True):
             if on:
@@ -315,7 +315,9 @@ class Derivation:
                     if callee in group:
                         hits.update(v for v in n.operands if v in own)
                     else:
-                        modes = tuple(key.params[params.index(v)] if v in own else 0 for v in n.operands)
+                        modes = tuple(
+                            key.params[params.index(v)] if v in own else 0 for v in n.operands
+                        )
                         hits.update(self._passed_on(n, callee, modes))
                 if n.name in PARTIAL or Trait.VIEW in _traits(n.name) or looped:
                     hits.update(v for v in n.operands if v in own)
@@ -326,11 +328,7 @@ class Derivation:
         return frozenset(
             i
             for i in order
-            if key.params[i] == ROWS
-            or (
-                params[i] in hits
-                and not _by_value(params[i].type)
-            )
+            if key.params[i] == ROWS or (params[i] in hits and not _by_value(params[i].type))
         )
 
     def _passed_on(self, n: Node, callee: str, modes: tuple[int, ...]) -> list[Value]:
@@ -416,18 +414,24 @@ class Derivation:
         )
         self.made[fwd_name], self.made[bwd_name] = fwd, bwd
         return Variant(
-            key, fwd.signature, bwd.signature, needed, tuple(order), frozenset(accs), len(res_values)
+            key,
+            fwd.signature,
+            bwd.signature,
+            needed,
+            tuple(order),
+            frozenset(accs),
+            len(res_values),
         )
 
-    def _record(
-        self, key: Key, need: Demand, block: Block, f: Function
-    ) -> tuple[Value, AdtType]:
+    def _record(self, key: Key, need: Demand, block: Block, f: Function) -> tuple[Value, AdtType]:
         """One record of all residuals, made at the end of the forward half."""
         from dlc.ir.core import AdtDecl, Constructor, Field
 
         t = self._residual_record(key)
         fields = tuple(Field(f"r{i}", v.type) for i, v in enumerate(need.values))
-        self.tangents.types[t.name] = AdtDecl(t.name, f.dims, (Constructor("R", fields, need.dims),))
+        self.tangents.types[t.name] = AdtDecl(
+            t.name, f.dims, (Constructor("R", fields, need.dims),)
+        )
         g = Builder(self.tangents.types, DimNames(), f.loc)
         sizes = hidden(tuple(map(Dim.sym, need.dims)))
         r = g.emit_typed("variant", t, *need.values, constructor="R", **sizes)
@@ -532,9 +536,7 @@ def dims_in(f: Function) -> list[str]:
     return out
 
 
-def _free(
-    ops: list[Op], outs: list[Value], need: Demand, params: list[Value]
-) -> list[Value]:
+def _free(ops: list[Op], outs: list[Value], need: Demand, params: list[Value]) -> list[Value]:
     """The parameters that the backward half uses, directly or in what it runs again."""
     own = set(params)
     seen = [*used_values(ops), *outs, *used_values(need.again)]

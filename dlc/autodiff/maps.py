@@ -38,7 +38,9 @@ def backward_map(w: Backward, n: Node, p: Places, d: list[Value | None]) -> None
     indices = body.params[:first]
     need = demand(body, b.ops, yields, free=lambda v: v in indices)
     body.end.operands += need.values
-    kept = [Value(TensorType(v.tensor.dtype, (*shape, *v.tensor.shape)), "kept") for v in need.values]
+    kept = [
+        Value(TensorType(v.tensor.dtype, (*shape, *v.tensor.shape)), "kept") for v in need.values
+    ]
     n.results += kept
     ids = tuple(Value(v.type, v.hint) for v in indices)
     params = tuple(Value(v.type, v.hint) for v in need.values)
@@ -89,7 +91,9 @@ def as_loop(n: Node) -> None:
 
 
 def _node(op: Op) -> Node:
-    return Node(op.name, list(op.operands), list(op.results), dict(op.attrs), [], list(op.dims), op.loc)
+    return Node(
+        op.name, list(op.operands), list(op.results), dict(op.attrs), [], list(op.dims), op.loc
+    )
 
 
 def _nest(

@@ -12,18 +12,6 @@ from dataclasses import dataclass, field
 from dlc.ir.core import NOWHERE, Attr, Loc, Op, Region, Value, freeze_attrs
 
 
-def _blocks() -> list[Block]:
-    return []
-
-
-def _nodes() -> list[Node]:
-    return []
-
-
-def _names() -> list[str]:
-    return []
-
-
 @dataclass(eq=False)
 class Node:
     """An operation that can still get further operands, results and attributes."""
@@ -32,10 +20,10 @@ class Node:
     operands: list[Value]
     results: list[Value]
     attrs: dict[str, Attr]
-    blocks: list[Block] = field(default_factory=list)
-    dims: list[str] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list["Block"])
+    dims: list[str] = field(default_factory=list[str])
     loc: Loc = NOWHERE
-    before: list[Node] = field(default_factory=list)
+    before: list[Node] = field(default_factory=list["Node"])
     """Operations that the backward pass has put in front of this one."""
 
     def as_op(self) -> Op:
@@ -57,7 +45,7 @@ class Block:
 
     params: list[Value]
     nodes: list[Node]
-    dims: list[str] = field(default_factory=list)
+    dims: list[str] = field(default_factory=list[str])
 
     @property
     def end(self) -> Node:

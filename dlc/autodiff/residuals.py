@@ -1,9 +1,9 @@
 """Packing what a backward region needs in the forward one, and unpacking it there again.
 
-    branch           a sum with one constructor a branch, made in the branch, taken apart by `match`
-    counted loop     an array with a row a turn where the number of turns is a dim, else a list
-    loop with exit   a list, and the number of turns
-    function         extra results, or one record where the function is recursive
+branch           a sum with one constructor a branch, made in the branch, taken apart by `match`
+counted loop     an array with a row a turn where the number of turns is a dim, else a list
+loop with exit   a list, and the number of turns
+function         extra results, or one record where the function is recursive
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from dlc.typesys.types import AdtType, Type, type_symbols
 def nodes_of(ops: list[Op]) -> list[Node]:
     """Plain operations as nodes."""
     return [
-        Node(op.name, list(op.operands), list(op.results), dict(op.attrs), [], list(op.dims), op.loc)
+        Node(
+            op.name, list(op.operands), list(op.results), dict(op.attrs), [], list(op.dims), op.loc
+        )
         for op in ops
     ]
 
@@ -36,7 +38,7 @@ class Residuals:
     tangents: Tangents
     names: DimNames
     made: int = 0
-    types: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list[str])
 
     def declare(self, kind: str, cases: list[tuple[str, list[Type], tuple[str, ...]]]) -> AdtType:
         """A new algebraic type with these constructors: (name, field types, hidden dims)."""

@@ -58,8 +58,6 @@ def _merge(b: Builder, t: ListType, rows: Value) -> Value:
     add, push = body.nested(), body.nested()
     _, so_far = add.emit_many("list_get", out, last, in_bounds=True)
     more = add.emit("list_set", out, last, number, add.emit("add", so_far, row), in_bounds=True)
-    (new,) = body.if_(
-        same, add.yield_(more), push.yield_(push.emit("list_push", out, number, row))
-    )
+    (new,) = body.if_(same, add.yield_(more), push.yield_(push.emit("list_push", out, number, row)))
     (r,) = b.for_(zero, n, (b.emit_typed("list_new", t),), body.yield_(new))
     return r

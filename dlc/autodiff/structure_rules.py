@@ -33,7 +33,9 @@ def variant(p: Places, n: Node, d: list[Value | None]) -> None:
     assert isinstance(made, AdtType)
     own = p.tangents.types[made.name]
     fields = own.constructor(c.name).fields
-    carried = [x for x, f in zip(n.operands, fields, strict=True) if p.tangents.of(f.type) is not None]
+    carried = [
+        x for x, f in zip(n.operands, fields, strict=True) if p.tangents.of(f.type) is not None
+    ]
     wanted = [i for i, x in enumerate(carried) if p.active(x)]
     if not wanted:
         return
@@ -120,8 +122,7 @@ def list_fill(p: Places, n: Node, d: list[Value | None]) -> None:
     body = p.b.nested((SCALAR_I32, *(v.type for v in inits)), ("i",))
     got = body.emit_many("list_get", dl, body.params[0], in_bounds=True)
     sums = [
-        p.tangents.add(body, s, got[c])
-        for s, (_, c) in zip(body.params[1:], wanted, strict=True)
+        p.tangents.add(body, s, got[c]) for s, (_, c) in zip(body.params[1:], wanted, strict=True)
     ]
     n_i32 = count if count.tensor.dtype.name == "i32" else p.b.emit("list_len", dl)
     out = p.b.for_(p.b.dim(0), n_i32, inits, body.yield_(*sums))
