@@ -21,7 +21,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Hard:
-    """A break that is always taken, as are those of the groups around it; `suffix` stands before."""
+    """A break that is always taken, and so are those of groups around it; `suffix` comes first."""
 
     suffix: str = ""
 
