@@ -110,27 +110,35 @@ class _Program:
         return lanes
 
     def row(self, row: Row) -> None:
+        """The innermost loop. What a row of no turns points to is not read."""
+        if row.size.text.isdigit():
+            if int(row.size.text):
+                self._row(row, int(row.size.text))
+        elif ZERO in row.strides[len(self.s.outs) :]:
+            with self.f.when(self.f.icmp("sgt", row.size, 0)):
+                self._row(row, None)
+        else:
+            self._row(row, None)
+
+    def _row(self, row: Row, size: int | None) -> None:
         f = self.f
-        size = int(row.size.text) if row.size.text.isdigit() else None
         lanes = self.lanes(size)
         dense = all(d in (ZERO, ONE) for d in row.strides)
-        costly = any(instr.op in COSTLY for instr in self.s.body)
-        if not dense and not costly:
+        if not dense and not any(instr.op in COSTLY for instr in self.s.body):
             lanes = 1
-        start: Value | int = 0
+        start = f.index(0)
         turn = _Turn(self, row)
         if lanes > 1 and (size is None or size >= lanes):
-            whole = f.and_(row.size, -lanes)
-            with f.loop(0, whole, lanes, name="vector") as loop:
+            with f.loop(0, f.and_(row.size, -lanes), lanes, name="vector") as loop:
                 turn.write(loop.index, lanes, None)
             start = loop.index
+        if size is not None and size % lanes == 0 and lanes > 1:
+            return
         if lanes > 1 and dense:
-            if size is None or size % lanes:
-                rest = f.sub(row.size, start)
-                with f.when(f.icmp("sgt", rest, 0)):
-                    at = start if isinstance(start, Value) else f.index(start)
-                    turn.write(at, lanes, rest)
-        elif size is None or lanes == 1 or size % lanes:
+            rest = f.sub(row.size, start)
+            with f.when(f.icmp("sgt", rest, 0)):
+                turn.write(start, lanes, rest)
+        else:
             with f.loop(start, row.size, name="tail") as loop:
                 turn.write(loop.index, 1, None)
 
@@ -154,10 +162,8 @@ class _Turn:
             if isinstance(a, Lane) and a.kind == "input"
         }
         self.used = sorted(used)
-        # With no turns at all the address may be of nothing: only a row that runs is read ahead.
-        self.ahead = row.size.text.isdigit() and int(row.size.text) > 0
         for i in self.used:
-            if row.strides[outs + i] == ZERO and self.ahead:
+            if row.strides[outs + i] == ZERO:
                 self.fixed[i] = convert.load(
                     self.f, self.s.ins[i].dtype.name, row.addresses[outs + i]
                 )
@@ -250,8 +256,7 @@ class _Turn:
         dtype = self.s.ins[k].dtype.name
         d, address = self.row.strides[at], self.row.addresses[at]
         if d == ZERO:
-            one = self.fixed.get(k)
-            return f.splat(one if one is not None else convert.load(f, dtype, address), lanes)
+            return f.splat(self.fixed[k], lanes)
         element = ELEMENTS[dtype].memory
         if d == ONE:
             here = f.gep(element, address, i)

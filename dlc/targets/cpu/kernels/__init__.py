@@ -1,15 +1,64 @@
-"""Kernels of the CPU target, as templates of LLVM text."""
+"""Kernels of the CPU target, as templates of LLVM text, emitted into a module when first asked for.
+
+    f.call(kernel(module, "gemm", "f32", "nn"), m, n, k, a, lda, b, ldb, c, ldc, False)
+    y = math.apply(f, "tanh", x)                       # x: float, double, or a vector of them
+
+`f` is a `dlc.targets.cpu.llvm.Builder`, arguments are its `Value`s or Python numbers. `kernel`
+returns a `Function` whose `signature` tells types and names; asking again returns the same. All
+functions are internal to the module and named `dlc.<kernel>[.<variant>].<dtype>`.
+
+Conventions
+* Sizes and strides are i64 and count elements, not bytes. Sizes may be 0. Rows are contiguous
+unless a
+  stride for the column is a parameter too.
+* `accumulate` (i1): add to what the result holds, or overwrite it.
+* The destination overlaps no operand, unless the kernel says so. Pointers are aligned to the
+element. * f16 and bf16 lie in memory as their bits, are computed in f32 and rounded once when
+stored. A bool is a
+  byte 0 or 1. Integers wrap.
+* Nothing is checked here: bounds of indices, division by zero and shapes are the caller's.
+* The order of every sum is stated, and the same at -O0 and -O3: no kernel leaves it to LLVM. Where
+a
+  target has FMA, products are fused into sums; where not, both round (`Builder.mul_add`).
+* No kernel allocates or calls outside. What needs scratch takes a pointer and states the size.
+
+Families (dtypes in the module's table; `dtype` of contractions may be mixed, `a_b_c`)
+| family | variants | arguments |
+|---|---|---|
+| copy | | to, from, n |
+| fill | | to, x, n |
+| copy2 | | to, to_row, to_col, from, from_row, from_col, rows, cols |
+| gemm | nn nt tn | m, n, k, a, lda, b, ldb, c, ldc, accumulate |
+| gemm | np tp | m, n, k, a, lda, packed b, c, ldc, accumulate |
+| pack | | k, n, b, row, col, to (`packing.packed_elements` of room; `packing.packed` does it in
+numpy) |
+| gemv | n | m, k, w, ldw, x, y, accumulate |
+| gemv | t | k, n, w, ldw, x, incx, y, accumulate |
+| outer | | m, n, a, inca, b, c, ldc, accumulate |
+| dot | | n, x, y → the type of sums |
+| compress | | n, x, idx i32, val → count |
+| events | t n | count, idx i32, val, n, w, ldw, y, accumulate |
+
+Elementwise functions are in `math` (`math.FUNCTIONS` lists them with their accuracy), conversions
+between element types in `math.convert`; `simd` has loops with tails and partial loads and stores.
+"""
 
 from collections.abc import Mapping
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels import gemm, gemv, memory, packing
+from dlc.targets.cpu.kernels import events, gemm, gemv, memory, packing
 from dlc.targets.cpu.kernels.registry import Family, Key, require, table
 from dlc.targets.cpu.llvm import Function, Module
 
-KERNELS: Mapping[str, Family] = table(
-    (*memory.FAMILIES, *gemv.FAMILIES, *gemm.FAMILIES, *packing.FAMILIES)
+_MODULES = (
+    memory,
+    gemv,
+    gemm,
+    packing,
+    events,
 )
+
+KERNELS: Mapping[str, Family] = table(family for m in _MODULES for family in m.FAMILIES)
 """Every family of kernels by name."""
 
 

@@ -132,28 +132,33 @@ def row_products(
 
 
 def write_nt(f: Builder, ops: Operands) -> None:
-    """The driver of "nt": tiles over all of c; a single row of a takes more rows of b at once."""
+    """The driver of "nt": square tiles over c; a last or only row of a takes more rows of b at
+    once."""
     m, n, k, a, lda, b, ldb, c, ldc, accumulate = f.params
     height, width = tile_rows(f.module.target)
-    with f.when(f.icmp("eq", m, 1)):
-        tile = dot_tile(f.module, ops, 1, VECTOR_ROWS)
-        with f.loop(0, n, VECTOR_ROWS, name="columns") as across:
-            j = across.index
-            b_at = f.gep(ops.memory("b"), b, f.mul(j, ldb))
-            c_at = f.gep(ops.memory("c"), c, j)
-            one = f.index(1)
-            f.call(tile, one, f.sub(n, j), k, a, lda, b_at, ldb, c_at, ldc, one, accumulate)
-        f.ret()
-    tile = dot_tile(f.module, ops, height, width)
-    with f.loop(0, n, width, name="columns") as across:
-        j = across.index
+    alone = f.icmp("eq", f.and_(m, height - 1), 1)
+    square = f.sub(m, f.cast("zext", alone, INDEX))
+
+    def at(i: Value, j: Value) -> tuple[Value, Value, Value]:
+        a_at = f.gep(ops.memory("a"), a, f.mul(i, lda))
         b_at = f.gep(ops.memory("b"), b, f.mul(j, ldb))
-        with f.loop(0, m, height, name="rows") as down:
-            i = down.index
-            a_at = f.gep(ops.memory("a"), a, f.mul(i, lda))
-            c_at = f.gep(ops.memory("c"), c, f.add(f.mul(i, ldc), j))
-            count, wide = f.sub(m, i), f.sub(n, j)
-            f.call(tile, count, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
+        return a_at, b_at, f.gep(ops.memory("c"), c, f.add(f.mul(i, ldc), j))
+
+    tile = dot_tile(f.module, ops, height, width)
+    with (
+        f.loop(0, n, width, name="columns") as across,
+        f.loop(0, square, height, name="rows") as down,
+    ):
+        i, j = down.index, across.index
+        a_at, b_at, c_at = at(i, j)
+        count, wide = f.sub(square, i), f.sub(n, j)
+        f.call(tile, count, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
+    with f.when(alone):
+        single = dot_tile(f.module, ops, 1, VECTOR_ROWS)
+        with f.loop(0, n, VECTOR_ROWS, name="columns") as rest:
+            a_at, b_at, c_at = at(square, rest.index)
+            wide = f.sub(n, rest.index)
+            f.call(single, 1, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
 
 
 def write_gemv(f: Builder, ops: Operands) -> None:
