@@ -161,6 +161,31 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """Successors and frame changes of an instruction; names are operands.
+
+    `falls`: it may go on with the next word. `target`: operand of a jump. `call`: the target is called, and the next word is where
+    it returns to. `returns`: goes to the address on top of STACK. `table`: operand with the number of words that follow, of which
+    it chooses one. `grows`, `shrinks`: operand with the words by which the frame changes. `slot`: operand that numbers a word of
+    the frame.
+    """
+
+    falls: bool = True
+    target: str | None = None
+    call: bool = False
+    returns: bool = False
+    table: str | None = None
+    grows: str | None = None
+    shrinks: str | None = None
+    slot: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but the next word."""
+        return self == Control()
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """One instruction: everything about it that isn't derived, and the derived facts of its operands."""
 
@@ -177,6 +202,7 @@ class Instruction:
     adjoints: tuple[Adjoint, ...]
     tensors: tuple[Tensor, ...]
     span: Span
+    control: Control = Control()
 
     @property
     def opcode(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, TypeVar, cast
 
@@ -14,6 +15,7 @@ from lark import Token
 
 from dlc.diag import CompileError, Diagnostic, SourceFile, error
 from dlc.isa import terms as t
+from dlc.isa.control import control_of
 from dlc.isa.costs import read_energy, read_preset, read_quantities
 from dlc.isa.derive import clause_terms, derived_traps, places_read, places_written, tensors
 from dlc.isa.elaborate import Elaborator, Names, Refusal
@@ -203,7 +205,10 @@ class _Reading:
         )
         resolve_places(instruction, reads, writes, self.names)
         check_instruction(instruction, self.names, self.kinds)
-        return instruction
+        try:
+            return replace(instruction, control=control_of(instruction))
+        except ValueError as e:
+            raise Refusal(str(e), clauses["do"]) from None
 
     def clauses(self, trees: list[Node | Token]) -> dict[str, Node]:
         found: dict[str, Node] = {}
