@@ -1,0 +1,1 @@
+"""What the prelude's `builtin fn`s mean, as operations and composites of them."""
