@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
 from dlc.ir.core import NOWHERE, Attr, Loc, Op, Value
-from dlc.typesys.dims import Dim
+from dlc.typesys.dims import Dim, DimError
 from dlc.typesys.dtypes import DType
 from dlc.typesys.types import ListType, TensorType, Type
 
@@ -43,7 +43,7 @@ class CardError(Exception):
 
 
 Status = Literal[
-    "shape", "struct", "bounds", "assert", "div_zero", "fuel", "arena", "space", "weights"
+    "arg", "shape", "struct", "bounds", "assert", "div_zero", "fuel", "arena", "space", "weights"
 ]
 
 
@@ -161,7 +161,7 @@ class Site:
         return a
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Run:
     """What an evaluation may ask besides its operands: attributes and the values of dims."""
 
@@ -169,6 +169,9 @@ class Run:
     env: Mapping[str, int]
     bound: dict[str, int] = field(default_factory=dict[str, int])
     """Filled by cards that define dims: name -> value."""
+    owned: bool = False
+    """Operand 0 is dead after the operation and nobody else sees its array: it may be
+    overwritten."""
 
     def dim(self, key: str) -> int:
         """The value of a dim attribute."""
@@ -179,7 +182,10 @@ class Run:
         return tuple(self._size(d) for d in self.op.attr_dims(key))
 
     def _size(self, d: Dim) -> int:
-        n = d.evaluate(self.env)
+        try:
+            n = d.evaluate(self.env)
+        except DimError as e:
+            raise RunError("shape", str(e)) from e
         if n < 0:
             raise RunError("shape", f"the size {d} is negative", n, 0)
         return n
@@ -307,6 +313,11 @@ class Card(ABC):
         Also accepts complex numbers where the equation is analytic, so that a complex step gives
         exact directional derivatives; comparisons and branches look at real parts.
         """
+
+    def specialise(self, op: Op) -> Callable[..., tuple[Any, ...]] | None:
+        """`evaluate` for this one operation, which asks for no dims; None if there is no faster
+        way."""
+        return None
 
     @abstractmethod
     def gradient(self, g: Gradient, op: Op, d: tuple[Value | None, ...]) -> None:

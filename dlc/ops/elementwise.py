@@ -124,6 +124,18 @@ class Elementwise(Card):
         y = np.asarray(self._compute(*(numeric.widen(a) for a in args)))
         return (numeric.finish(y, run.op.results[0].tensor.dtype)[()],)
 
+    def specialise(self, op: Op) -> Callable[..., tuple[Any, ...]] | None:
+        to, taken = op.result.tensor.dtype, op.operands[0].tensor.dtype
+        if self._divides or (taken.is_float and taken.bits == 16):
+            return None
+        compute, want = self._compute, to.numpy
+
+        def evaluate(*xs: Any) -> tuple[Any, ...]:
+            y = compute(*xs)
+            return (y,) if y.dtype == want else (numeric.finish(y, to)[()],)
+
+        return evaluate
+
     def gradient(self, g: Gradient, op: Op, d: tuple[Value | None, ...]) -> None:
         (dy,) = d
         if dy is None:

@@ -132,7 +132,7 @@ class AddAlong(_Gather):
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         (x, index, v), axis = args, run.op.attr_int("axis")
         check_range(index, x.shape[axis])
-        y, at = put_into(x, v), np.expand_dims(index, axis).astype(np.int64)
+        y, at = put_into(run, x, v), np.expand_dims(index, axis).astype(np.int64)
         old = widen(np.take_along_axis(y, at, axis))
         new = finish(old + widen(np.expand_dims(v, axis)), run.op.result.tensor.dtype)
         np.put_along_axis(y, at, new, axis)
@@ -171,7 +171,7 @@ class _Scatter(_Gather):
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         (x, index, v), axis = args, run.op.attr_int("axis", 0)
         check_range(index, x.shape[axis])
-        y = widen(put_into(x, v))
+        y = widen(put_into(run, x, v))
         k, j = index.ndim, int(np.size(index))
         rows = np.moveaxis(y, axis, 0)
         parts = np.moveaxis(widen(v), range(axis, axis + k), range(k)).reshape(j, *rows.shape[1:])

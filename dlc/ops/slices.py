@@ -35,9 +35,10 @@ def need_index(site: Site, i: int, rank: int | None = None) -> TensorType:
     return t
 
 
-def put_into(x: Any, v: Any) -> Any:
-    """A copy of `x` that can take `v` (complex if that is)."""
-    return np.array(x, dtype=COMPLEX if v.dtype == COMPLEX else x.dtype)
+def put_into(run: Run, x: Any, v: Any) -> Any:
+    """`x` if it may be overwritten, else a copy of it, that can take `v` (complex if that is)."""
+    dtype = COMPLEX if v.dtype == COMPLEX else x.dtype
+    return x if run.owned and dtype == x.dtype else np.array(x, dtype=dtype)
 
 
 def bound_error(i: int, n: int) -> RunError:
@@ -202,7 +203,7 @@ class Insert(_Checked):
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         x, v, *i = args
         at = position(x, tuple(i))
-        y = put_into(x, v)
+        y = put_into(run, x, v)
         y[at] = v
         return (y,)
 
@@ -258,7 +259,7 @@ class InsertSlice(_Checked):
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         x, v, start = args
         at = window(run.op, x, int(start), v.shape[run.op.attr_int("axis")])
-        y = put_into(x, v)
+        y = put_into(run, x, v)
         y[at] = v
         return (y,)
 
