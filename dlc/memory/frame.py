@@ -223,7 +223,7 @@ class _Liveness:
         elif isinstance(s, Switch):
             before = frozenset[Home]()
             for c in s.cases:
-                before |= self.block(c.body, after) - set(c.payload) - set(case_dims(c))
+                before |= self.block(c.body, after) - set(c.payload) - set(c.dims)
         elif isinstance(s, For):
             extra = frozenset[Home]() if s.go is None else frozenset[Home]({s.go})
             before = self._turns(s.body, after, extra, frozenset({s.index}))
@@ -250,13 +250,6 @@ class _Liveness:
             live = grown
 
 
-def case_dims(case: object) -> tuple[str, ...]:
-    """The hidden dims that a case of a `Switch` binds."""
-    dims = getattr(case, "dims", ())
-    assert isinstance(dims, tuple)
-    return dims  # pyright: ignore[reportUnknownVariableType]
-
-
 def calls_group(b: Block, group: frozenset[str]) -> bool:
     """Whether a call of the group lies in the block."""
     return any(isinstance(s, Call) and s.function in group for s in statements(b))
@@ -268,7 +261,7 @@ def _appearance(fn: BFunction) -> dict[Home, int]:
     for s in statements(fn.body):
         mentioned: tuple[Home, ...] = (*reads(s), *writes(s))
         if isinstance(s, Switch):
-            mentioned += tuple(h for c in s.cases for h in (*c.payload, *case_dims(c)))
+            mentioned += tuple(h for c in s.cases for h in (*c.payload, *c.dims))
         if isinstance(s, (For, Loop)) and s.go is not None:
             mentioned += (s.go,)
         for h in mentioned:
@@ -298,7 +291,9 @@ class FrameLayout:
 def frame_layout(fn: BFunction, group: frozenset[str]) -> FrameLayout:
     """The frame of a function of a recursive group; `group` are the names of all its functions."""
     live = _Liveness(group)
-    end = frozenset[Home]((*fn.results, *(n for d in fn.result_dims for n in d.symbols())))
+    # The frame's size and the slots' offsets are asked for anywhere.
+    always = (*fn.result_dims, fn.frame, *(s.offset for s in fn.slots))
+    end = frozenset[Home]((*fn.results, *(n for d in always for n in d.symbols())))
     live.block(fn.body, end)
     order = _appearance(fn)
     kept = sorted(live.across, key=lambda h: order.get(h, -1))

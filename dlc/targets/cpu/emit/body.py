@@ -1,7 +1,7 @@
 """The body of one function while it is written: registers, dims, places, checks.
 
-Registers are stack variables, which LLVM's mem2reg turns into values. In a recursive group, whatever
-is live across a call of the group lies in a cell of the frame instead.
+Registers are stack variables, which LLVM's mem2reg turns into values. In a recursive group,
+whatever is live across a call of the group lies in a cell of the frame instead.
 """
 
 from __future__ import annotations
@@ -135,11 +135,14 @@ class Body:
     def set_dim(self, name: str, x: Value) -> None:
         self.f.store(x, self.home(name))
 
-    def size(self, d: Dim) -> tuple[Value, Value | None]:
-        """A number of bytes, and whether it overflows."""
+    def size(self, d: Dim) -> Value:
+        """A number of bytes; leaves with status `arena` if it does not fit 64 bits."""
         checked = CheckedSize(self.f, self._dim_name)
         value = self.dim(d) if d.is_constant else checked.emit(d)
-        return value, checked.overflow
+        if checked.overflow is not None:
+            ok = self.f.not_(checked.overflow)
+            self.check(ok, "arena", self.fn.loc, 0, -1, "more memory than 64 bits count")
+        return value
 
     # -- places -----------------------------------------------------------------------------------
 

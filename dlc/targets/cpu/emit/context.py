@@ -11,8 +11,8 @@ from dlc.diag import InternalError
 from dlc.targets.cpu.llvm import Builder, Function, Module, Operand, Value
 
 STATUS = (
-    "ok", "abi", "arg", "shape", "struct", "arena", "weights", "fuel", "bounds", "assert", "div_zero",
-    "space",
+    "ok", "abi", "arg", "shape", "struct", "arena", "weights", "fuel", "bounds", "assert",
+    "div_zero", "space",
 )  # fmt: skip
 """Names of the status codes; the position is the number."""
 

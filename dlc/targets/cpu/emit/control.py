@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dlc.memory.form import BindDim, CheckDims, Const, DimValue, For, If, Loop, Move, Reg, Switch
-from dlc.memory.form import Assert as AssertStatement
-from dlc.memory.form import CheckIndex as CheckIndexStatement
-from dlc.memory.frame import CELL, calls_group, case_dims, field_offset
+from dlc.memory.form import (
+    Assert,
+    BindDim,
+    CheckDims,
+    CheckIndex,
+    Const,
+    Data,
+    DimValue,
+    For,
+    If,
+    Loop,
+    Move,
+    Reg,
+    Switch,
+)
+from dlc.memory.frame import CELL, calls_group, field_offset
 from dlc.targets.cpu.emit import context
 from dlc.targets.cpu.emit.body import Body, immediate
 from dlc.targets.cpu.emit.unit import register_type
 from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.llvm import INDEX, Value
-from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import BOOL, I64, DType
 
 
@@ -48,7 +59,7 @@ def emit_switch(b: Body, s: Switch) -> None:
         f.start(label)
         if c.constructor is not None:
             constructor = decl.constructor(c.constructor)
-            for i, name in enumerate(case_dims(c)):
+            for i, name in enumerate(c.dims):
                 b.set_dim(name, f.load(INDEX, f.gep("i8", record, CELL * (1 + i))))
             for i, r in enumerate(c.payload):
                 address = f.gep("i8", record, field_offset(constructor, i))
@@ -129,8 +140,14 @@ def emit_loop(b: Body, s: Loop) -> None:
 
 
 def emit_const(b: Body, s: Const) -> None:
-    assert isinstance(s.dst.type, DType)
-    b.set(s.dst, immediate(s.value, s.dst.type))
+    if isinstance(s.dst.type, DType):
+        b.set(s.dst, immediate(s.value, s.dst.type))
+    else:
+        b.set(s.dst, Value("ptr", "null"))
+
+
+def emit_data(b: Body, s: Data) -> None:
+    b.set(s.dst, b.unit.module.data(s.value.astype(s.dtype.numpy).tobytes()))
 
 
 def emit_move(b: Body, s: Move) -> None:
@@ -149,7 +166,7 @@ def emit_bind_dim(b: Body, s: BindDim) -> None:
     b.set_dim(s.name, x)
 
 
-def emit_check_index(b: Body, s: CheckIndexStatement) -> None:
+def emit_check_index(b: Body, s: CheckIndex) -> None:
     i = b.index(s.index)
     bound = b.index(s.bound) if isinstance(s.bound, Reg) else b.dim(s.bound)
     b.check(b.f.icmp("ult", i, bound), "bounds", s.loc, i, bound, "index out of range")
@@ -160,12 +177,6 @@ def emit_check_dims(b: Body, s: CheckDims) -> None:
     b.check(b.f.icmp("eq", left, right), "shape", s.loc, left, right, s.message)
 
 
-def emit_assert(b: Body, s: AssertStatement) -> None:
+def emit_assert(b: Body, s: Assert) -> None:
     assert s.condition.type == BOOL
     b.check(b.get(s.condition), "assert", s.loc, 0, 1, s.message)
-
-
-def check_size(b: Body, overflow: Value | None, d: Dim) -> None:
-    """Leave with status `arena` if a number of bytes does not fit 64 bits."""
-    if overflow is not None:
-        b.check(b.f.not_(overflow), "arena", b.fn.loc, 0, -1, "more memory than 64 bits count")

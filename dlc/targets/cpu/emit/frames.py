@@ -19,8 +19,7 @@ def enter_frame(b: Body, frame: Value, header: int) -> None:
     if b.fn.frame == Dim.const(0) and not header:
         return
     f = b.f
-    size, overflow = b.size(b.fn.frame + header)
-    check_size(b, overflow, b.fn.frame)
+    size = b.size(b.fn.frame + header)
     check_room(b, f.gep("i8", frame, size))
     if b.unit.options.poison and b.fn.slots:
         poison(f, f.gep("i8", frame, header), f.sub(size, header))

@@ -19,9 +19,7 @@ from dlc.typesys.dtypes import DType
 def emit_function(unit: Unit, fn: BFunction, emitters: Emitters) -> None:
     """An ordinary function."""
     declared = unit.internal(fn)
-    f = Builder(
-        unit.module, declared.name, declared.signature.result, declared.signature.params
-    )
+    f = Builder(unit.module, declared.name, declared.signature.result, declared.signature.params)
     ctx, frame, *rest = f.params
     unwind = f.label("unwind")
     b = Body(unit, f, fn, ctx, lambda: frame, emitters, unwind)
@@ -88,9 +86,7 @@ def emit_way_in(unit: Unit, fn: BFunction, which: int, group: Function) -> None:
     f.branch_if(ok, enough, short)
     f.start(short)
     size = f.load(INDEX, context.field(f, ctx, context.SIZE))
-    context.fail(
-        f, ctx, "arena", fn.loc.line, fn.loc.column, size, f.sub(size, room), "frame"
-    )
+    context.fail(f, ctx, "arena", fn.loc.line, fn.loc.column, size, f.sub(size, room), "frame")
     f.branch(unwind)
     f.start(enough)
     store_frame(f, unit, fn, frame, Value(INDEX, "0"), frame, values)

@@ -116,28 +116,6 @@ class GroupText:
         f.ret(Value("i32", "0"))
 
 
-_PARAMS = (("ptr noalias", "ctx"), ("ptr", "frame"), ("i32", "which"))
-
-
-class GroupBody(Body):
-    """A body inside a group: its frame moves with every call of the group."""
-
-    def __init__(self, text: GroupText, fn: BFunction) -> None:
-        layout = text.unit.layout(fn)
-        super().__init__(
-            text.unit,
-            text.f,
-            fn,
-            text.f.params[0],
-            lambda: text.f.load("ptr", text.frame_variable),
-            text.emitters,
-            text.unwind,
-            cells={h: at for h, at in layout.cells.items() if h in layout.saved},
-            slots_at=layout.header,
-        )
-        self.text = text
-
-
 def _call_in_group(b: Body, s: Call, callee: BFunction) -> None:
     assert isinstance(b, GroupBody)
     f = b.f

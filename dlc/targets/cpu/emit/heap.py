@@ -34,12 +34,10 @@ from dlc.memory.frame import (
 )
 from dlc.targets.cpu.emit import context
 from dlc.targets.cpu.emit.body import Body, immediate
-from dlc.targets.cpu.emit.control import check_size
 from dlc.targets.cpu.emit.frames import top_of
 from dlc.targets.cpu.emit.poison import poison
 from dlc.targets.cpu.kernels import kernel
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Value
-from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import DType
 from dlc.typesys.types import ListType, TensorType
 
@@ -105,9 +103,7 @@ def allocate(b: Body, size: Value, line: int, column: int) -> Value:
 
 def emit_alloc(b: Body, s: Alloc) -> None:
     d = blocks(s.size * s.dtype.bytes)
-    size, overflow = b.size(d)
-    check_size(b, overflow, d)
-    b.set(s.dst, allocate(b, size, s.loc.line, s.loc.column))
+    b.set(s.dst, allocate(b, b.size(d), s.loc.line, s.loc.column))
 
 
 def emit_mark(b: Body, s: Mark) -> None:
@@ -133,8 +129,7 @@ def emit_variant(b: Body, s: Variant) -> None:
     decl = b.unit.types[s.type]
     c = decl.constructor(s.constructor)
     tag = decl.tag(s.constructor)
-    dims: tuple[Dim, ...] = getattr(s, "dims", ())
-    if len(dims) != len(c.dims) or len(s.fields) != len(c.fields):
+    if len(s.dims) != len(c.dims) or len(s.fields) != len(c.fields):
         raise InternalError(f"fields of {s.constructor}", stage="emit")
     if not record_bytes(c):
         b.set(s.dst, b.unit.module.array(INDEX, [str(tag)], CELL))
@@ -142,7 +137,7 @@ def emit_variant(b: Body, s: Variant) -> None:
     size = Value(INDEX, str(record_bytes(c)))
     record = allocate(b, size, s.loc.line, s.loc.column)
     f.store(Value(INDEX, str(tag)), record)
-    for i, d in enumerate(dims):
+    for i, d in enumerate(s.dims):
         f.store(b.dim(d), f.gep("i8", record, CELL * (1 + i)))
     for i, (x, field) in enumerate(zip(s.fields, c.fields, strict=True)):
         if isinstance(x, Reg):
@@ -160,9 +155,7 @@ def emit_variant(b: Body, s: Variant) -> None:
 def chunk_of(f: Builder, i: Value) -> tuple[Value, Value]:
     """The chunk that element i is in, and the number of its first element."""
     q = f.add(f.lshr(i, 2), 1)
-    zeros = f.call(
-        f.module.declare("llvm.ctlz.i64", INDEX, (INDEX, "i1")), q, Value("i1", "true")
-    )
+    zeros = f.call(f.module.declare("llvm.ctlz.i64", INDEX, (INDEX, "i1")), q, Value("i1", "true"))
     k = f.sub(63, zeros)
     return k, f.sub(f.shl(f.like(4, k), k), 4)
 
@@ -193,7 +186,8 @@ def push_function(module: Module, poisoned: bool) -> Function:
         n = f.load(INDEX, xs)
         k, first = chunk_of(f, n)
         slot = _chunk_address(f, xs, k)
-        there, grow, full, new, done = (f.label(x) for x in ("there", "grow", "full", "new", "done"))
+        there, grow, full = f.label("there"), f.label("grow"), f.label("full")
+        new, done = f.label("new"), f.label("done")
         in_range = f.icmp("ult", k, LIST_CHUNKS)
         f.branch_if(f.and_(in_range, f.icmp("ult", stride, 1 << 40)), there, full)
         f.start(full)
@@ -283,9 +277,7 @@ def copy_function(module: Module, poisoned: bool) -> Function:
 def stride_of(b: Body, t: ListType) -> Value:
     """Bytes from element to element."""
     _, stride = element_layout(t)
-    size, overflow = b.size(stride)
-    check_size(b, overflow, stride)
-    return size
+    return b.size(stride)
 
 
 def _set_columns(b: Body, t: ListType, element: Value, columns: tuple[Reg, ...]) -> None:
@@ -304,9 +296,7 @@ def emit_list_new(b: Body, s: ListNew) -> None:
 def emit_list_push(b: Body, s: ListPush) -> None:
     stride = stride_of(b, s.type)
     function = push_function(b.unit.module, b.unit.options.poison)
-    element = b.f.call(
-        function, b.ctx, top_of(b), b.get(s.list), stride, s.loc.line, s.loc.column
-    )
+    element = b.f.call(function, b.ctx, top_of(b), b.get(s.list), stride, s.loc.line, s.loc.column)
     b.leave_unless(b.f.icmp("ne", element, _NULL))
     _set_columns(b, s.type, element, s.columns)
 

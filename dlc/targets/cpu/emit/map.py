@@ -8,7 +8,6 @@ gathered lane by lane if the program is worth it, else done point by point.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dlc.diag import InternalError
 from dlc.memory.form import Immediate, Lane, Map, MapArg, MapInstr, Reg, Scalar, ScalarArg
@@ -22,7 +21,7 @@ from dlc.targets.cpu.llvm.types import constant as llvm_constant
 from dlc.targets.cpu.llvm.types import lanes_of
 from dlc.typesys.dtypes import BOOL, F32, I32, DType
 
-COSTLY = frozenset((*MATH, "div", "pow", "atan2")) - {"floor", "ceil", "trunc", "round", "is_finite"}
+COSTLY = frozenset((*MATH, "div")) - {"floor", "ceil", "trunc", "round", "is_finite"}
 """Operations that are worth gathering strided lanes for."""
 
 
@@ -81,9 +80,7 @@ class _Program:
         self.b, self.f, self.s = b, b.f, s
         self.scalars = {r: b.get(r) for r in _registers(s)}
         self.temps = tuple(instr.dtype for instr in s.body)
-        divides = any(
-            instr.op in ("floordiv", "mod") and instr.dtype.is_int for instr in s.body
-        )
+        divides = any(instr.op in ("floordiv", "mod") and instr.dtype.is_int for instr in s.body)
         self.failed: Value | None = b.f.alloca("i1", 1, 8) if divides else None
         if self.failed is not None:
             b.f.store(llvm_constant("i1", False), self.failed)
@@ -227,8 +224,10 @@ class _Turn:
             if a.kind == "input":
                 return inputs[a.index]
             return temps[a.index] if a.kind == "temp" else self._index(a.index, i, lanes)
-        return self._scalar(a, dtype, lanes) if not isinstance(a, Reg) else f.splat(
-            self.p.scalars[a], lanes
+        return (
+            self._scalar(a, dtype, lanes)
+            if not isinstance(a, Reg)
+            else f.splat(self.p.scalars[a], lanes)
         )
 
     def _scalar(self, a: ScalarArg, dtype: DType, lanes: int) -> Value:

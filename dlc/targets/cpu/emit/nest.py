@@ -32,8 +32,8 @@ class Loop:
 def plan(
     space: Sequence[Dim], views: Sequence[View], written: int, counted: frozenset[int] = frozenset()
 ) -> tuple[Loop, ...]:
-    """The loops over `space`, outermost first. The first `written` views are destinations; `counted`
-    are axes whose index is asked for, which stay loops of their own."""
+    """The loops over `space`, outermost first. The first `written` views are destinations;
+    `counted` are axes whose index is asked for, which stay loops of their own."""
     loops = [
         Loop(n, tuple(v.strides[axis] for v in views), axis)
         for axis, n in enumerate(space)
@@ -61,9 +61,7 @@ def is_dense(loop: Loop) -> bool:
 def _innermost(loops: Sequence[Loop], written: int) -> int:
     """The last loop that is dense and writes with stride 1; else the last that writes so; else the
     last."""
-    writes = [
-        i for i, loop in enumerate(loops) if all(s == ONE for s in loop.strides[:written])
-    ]
+    writes = [i for i, loop in enumerate(loops) if all(s == ONE for s in loop.strides[:written])]
     dense = [i for i in writes if is_dense(loops[i])]
     return (dense or writes or [len(loops) - 1])[-1]
 

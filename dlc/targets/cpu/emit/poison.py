@@ -1,4 +1,4 @@
-"""Filling memory that nobody may read with NaNs: a debugging aid of the emitter's `poison` option."""
+"""Filling memory that nobody may read with NaNs: the `poison` option, a debugging aid."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ def poison(f: Builder, address: Value, bytes_: Value) -> None:
 
 def _function(module: Module) -> Function:
     def emit() -> tuple[Function, str]:
-        f = Builder(
-            module, "dlc.poison", "void", [("ptr", "p"), (INDEX, "bytes")], inline="never"
-        )
+        f = Builder(module, "dlc.poison", "void", [("ptr", "p"), (INDEX, "bytes")], inline="never")
         p, n = f.params
         with f.loop(0, n, 8) as loop:
             f.store(Value(INDEX, str(PATTERN)), f.gep("i8", p, loop.index))

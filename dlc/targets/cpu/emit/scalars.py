@@ -1,4 +1,4 @@
-"""Element-wise operations on registers, for one lane or many: what `Scalar` and `Map` have in common.
+"""Element-wise operations on registers, for one lane or many: what `Scalar` and `Map` share.
 
 f16 and bf16 are computed in f32, and every result is rounded to its format. A sum of products is
 never fused here: only contractions may round less often than the text says.
@@ -20,8 +20,8 @@ Bad = Callable[[Value], None]
 """Told which lanes fail (a division by zero)."""
 
 MATH = (
-    "exp log log1p expm1 sqrt rsqrt sin cos tan tanh sigmoid erf asin acos atan sinh cosh asinh acosh "
-    "atanh floor ceil round trunc is_finite pow atan2"
+    "exp log log1p expm1 sqrt rsqrt sin cos tan tanh sigmoid erf asin acos atan sinh cosh asinh "
+    "acosh atanh floor ceil round trunc is_finite pow atan2"
 ).split()  # fmt: skip
 """Operations on floats that the kernels' functions of the same name compute."""
 
@@ -82,6 +82,27 @@ def _float_mod(f: Builder, a: Value, b: Value) -> Value:
     return f.fsub(a, f.fmul(b, _float_floordiv(f, a, b)))
 
 
+def _is_nan(f: Builder, x: Value) -> Value:
+    return f.fcmp("uno", x, x)
+
+
+def _is_inf(f: Builder, x: Value) -> Value:
+    return f.fcmp("oeq", apply(f, "abs", x), float("inf"))
+
+
+def _negated(f: Builder, x: Value) -> Value:
+    return f.sub(f.like(0, x), x)
+
+
+def _function(name: str) -> Callable[..., Value]:
+    """A function of the kernels, by name."""
+
+    def emit(f: Builder, *xs: Value) -> Value:
+        return apply(f, name, *xs)
+
+    return emit
+
+
 _FLOAT: Mapping[str, Callable[..., Value]] = MappingProxyType(
     {
         "add": Builder.fadd,
@@ -89,15 +110,15 @@ _FLOAT: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "mul": Builder.fmul,
         "div": Builder.fdiv,
         "neg": Builder.fneg,
-        "abs": lambda f, x: apply(f, "abs", x),
-        "sign": lambda f, x: apply(f, "sign", x),
-        "relu": lambda f, x: apply(f, "relu", x),
-        "max": lambda f, a, b: apply(f, "maximum", a, b),
-        "min": lambda f, a, b: apply(f, "minimum", a, b),
+        "abs": _function("abs"),
+        "sign": _function("sign"),
+        "relu": _function("relu"),
+        "max": _function("maximum"),
+        "min": _function("minimum"),
         "floordiv": _float_floordiv,
         "mod": _float_mod,
-        "is_nan": lambda f, x: f.fcmp("uno", x, x),
-        "is_inf": lambda f, x: f.fcmp("oeq", apply(f, "abs", x), float("inf")),
+        "is_nan": _is_nan,
+        "is_inf": _is_inf,
     }
 )
 
@@ -106,7 +127,7 @@ _INT: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "add": Builder.add,
         "sub": Builder.sub,
         "mul": Builder.mul,
-        "neg": lambda f, x: f.sub(f.like(0, x), x),
+        "neg": _negated,
     }
 )
 

@@ -12,6 +12,7 @@ from dlc.targets.cpu.emit.tensors import emit_tensor
 STATEMENTS: Emitters = MappingProxyType(
     {
         form.Const: control.emit_const,
+        form.Data: control.emit_data,
         form.Move: control.emit_move,
         form.DimValue: control.emit_dim_value,
         form.BindDim: control.emit_bind_dim,

@@ -1,4 +1,4 @@
-"""The module being emitted: options, names and signatures of functions, facts about the call graph."""
+"""The module being emitted: options, names and signatures, facts about the call graph."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from dlc.typesys.dtypes import DType
 
 @dataclass(frozen=True, slots=True)
 class EmitOptions:
-    """`prefix` begins every exported symbol. `poison` fills frames at entry and heap at release with
-    NaNs. `fuel`, if not 0, is the number of turns that loops without a bound may take in one call,
-    together; beyond it the status is `fuel`. `debug` maps instructions to source lines."""
+    """`prefix` begins every exported symbol. `poison` fills frames at entry and heap at release
+    with NaNs. `fuel`, if not 0, is the number of turns that loops without a bound may take in one
+    call, together; beyond it the status is `fuel`. `debug` maps instructions to source lines."""
 
     prefix: str = "net"
     poison: bool = False
@@ -47,7 +47,7 @@ def result_type(fn: BFunction) -> str:
 
 
 def symbol(name: str) -> str:
-    """The internal symbol of a function. Characters that LLVM would want quoted become `$` and hex."""
+    """The internal symbol of a function; characters that LLVM would want quoted become hex."""
     return "dlc.fn." + re.sub(r"[^A-Za-z0-9_.]", lambda m: f"${ord(m.group()):x}.", name)
 
 
@@ -70,11 +70,7 @@ class Unit:
 
     def group_of(self, fn: BFunction) -> frozenset[str]:
         """The names of the functions of a function's recursive group; empty if it has none."""
-        return (
-            frozenset()
-            if fn.group is None
-            else frozenset(g.name for g in self.groups[fn.group])
-        )
+        return frozenset() if fn.group is None else frozenset(g.name for g in self.groups[fn.group])
 
     def layout(self, fn: BFunction) -> FrameLayout:
         """The frame of a function of a group."""

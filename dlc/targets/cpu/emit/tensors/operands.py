@@ -1,5 +1,5 @@
-"""Operands of tensor operations as addresses, wherever they are: a scalar operand gets a place on the
-stack, a scalar result is read from one."""
+"""Operands of tensor operations as addresses: a scalar operand gets a place on the stack, a scalar
+result is read from one."""
 
 from __future__ import annotations
 

@@ -1,0 +1,184 @@
+"""Raw entries: the C functions through which a module is called.
+
+`i32 <prefix>_raw_<name>(const int64_t *dims, const void *const *args, void *const *outs,
+uint8_t *arena, int64_t arena_bytes, dlc_error *err)`
+
+`dims` are the function's dim parameters, `args` one pointer for each of its `in` and `inout`
+parameters, `outs` one for each result (null for those that take a parameter's place); all in order.
+A scalar is pointed to; a tensor is dense and row-major. The arena starts at a multiple of 64 and is
+a multiple of 64 bytes long. `err` may be null; after success its `got` is the number of arena
+bytes that the call needed.
+
+`dlc_error` is { uint32 size; int32 code; uint32 line, column; int64 got, want; char what[64]; }.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlc.diag import InternalError
+from dlc.memory.form import BFunction, Param, Reg
+from dlc.targets.cpu.emit import context
+from dlc.targets.cpu.emit.body import Body, Emitters
+from dlc.targets.cpu.emit.unit import Unit, entry_symbol, register_type
+from dlc.targets.cpu.kernels.math import convert
+from dlc.targets.cpu.llvm import INDEX, Builder, Function, Value
+from dlc.typesys.dtypes import DType
+from dlc.typesys.types import TensorType, Type
+
+ERR_CODE, ERR_LINE, ERR_COLUMN, ERR_GOT, ERR_WANT, ERR_WHAT, ERR_BYTES = 4, 8, 12, 16, 24, 32, 96
+"""Byte offsets in `dlc_error`, and its size."""
+
+_PARAMS = (
+    ("ptr", "dims"), ("ptr", "args"), ("ptr", "outs"), ("ptr", "arena"), (INDEX, "bytes"),
+    ("ptr", "err"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """An IR result: its type, and what holds it: an `out` parameter, an `inout` parameter that it
+    takes the place of, or a returned register."""
+
+    type: Type
+    holder: Param | Reg
+
+
+def results_of(fn: BFunction) -> tuple[Result, ...]:
+    """The IR results in order."""
+    outs = iter([p for p in fn.params if p.mode == "out"])
+    regs = iter(fn.results)
+    found: list[Result] = []
+    for t in fn.result_types:
+        known = isinstance(t, TensorType) and t.rank > 0
+        holder = next(outs, None) if known else next(regs, None)
+        if holder is None:
+            raise InternalError(f"results of {fn.name}", stage="emit")
+        found.append(Result(t, holder))
+    return tuple(found)
+
+
+def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
+    """The raw entry of a function."""
+    f = Builder(
+        unit.module, entry_symbol(unit.options.prefix, fn.name), "i32", _PARAMS, linkage="external"
+    )
+    dims, args, outs, arena, bytes_, err = f.params
+    ctx = f.alloca("i8", context.CONTEXT_BYTES, 8)
+    _start_context(f, ctx, arena, bytes_, unit.options.fuel)
+    unwind = f.label("unwind")
+    b = Body(unit, f, fn, ctx, lambda: arena, emitters, unwind)
+    misaligned = f.and_(f.or_(f.cast("ptrtoint", arena, INDEX), bytes_), 63)
+    ok = f.and_(f.icmp("eq", misaligned, 0), f.icmp("sge", bytes_, 0))
+    b.check(ok, "arg", fn.loc, bytes_, 64, "arena: not aligned to 64 bytes")
+    values = _dims(b, dims)
+    values += _parameters(b, args, outs)
+    declared = unit.internal(fn)
+    result = f.call(declared, ctx, arena, *values)
+    compound = bool(fn.results or fn.result_dims)
+    code = f.field(result, 0, "i32") if compound else result
+    b.leave_unless(f.icmp("eq", code, 0))
+    for i, r in enumerate(fn.results):
+        b.set(r, f.field(result, 1 + i, register_type(r.type)))
+    for j, r in enumerate(results_of(fn)):
+        if isinstance(r.holder, Reg):
+            _return_value(b, r.type, r.holder, f.load("ptr", f.gep("ptr", outs, j)))
+    used = f.sub(bytes_, f.load(INDEX, context.field(f, ctx, context.ROOM)))
+    f.store(used, context.field(f, ctx, context.GOT))
+    f.store(bytes_, context.field(f, ctx, context.WANT))
+    f.start(unwind)
+    f.call(_report_function(unit), ctx, err)
+    f.ret(f.load("i32", context.field(f, ctx, context.CODE)))
+    return f.define()
+
+
+def _start_context(f: Builder, ctx: Value, arena: Value, bytes_: Value, fuel: int) -> None:
+    zero = Value("i32", "0")
+    f.store(f.gep("i8", arena, bytes_), context.field(f, ctx, context.HEAP))
+    f.store(bytes_, context.field(f, ctx, context.ROOM))
+    f.store(Value(INDEX, str(fuel)), context.field(f, ctx, context.FUEL))
+    for at in (context.CODE, context.LINE, context.COLUMN):
+        f.store(zero, context.field(f, ctx, at))
+    f.store(bytes_, context.field(f, ctx, context.SIZE))
+    f.store(context.text(f.module, ""), context.field(f, ctx, context.WHAT))
+
+
+def _dims(b: Body, dims: Value) -> list[Value]:
+    f = b.f
+    values: list[Value] = []
+    for i, name in enumerate(b.fn.dims):
+        n = f.load(INDEX, f.gep(INDEX, dims, i))
+        ok = f.icmp("ule", n, context.MAX_DIM)
+        b.check(ok, "shape", b.fn.loc, n, 0, f"{name}: a size out of range")
+        b.fix(name, n)
+        values.append(n)
+    return values
+
+
+def _parameters(b: Body, args: Value, outs: Value) -> list[Value]:
+    """The values of the parameters, in order."""
+    f = b.f
+    values: list[Value] = []
+    given = 0
+    places = {
+        id(r.holder): j for j, r in enumerate(results_of(b.fn)) if isinstance(r.holder, Param)
+    }
+    for p in b.fn.params:
+        if p.mode == "out":
+            values.append(f.load("ptr", f.gep("ptr", outs, places[id(p)])))
+            continue
+        at = f.load("ptr", f.gep("ptr", args, given))
+        given += 1
+        values.append(_argument(b, p, at))
+    return values
+
+
+def _argument(b: Body, p: Param, at: Value) -> Value:
+    if isinstance(p.type, TensorType):
+        if isinstance(p.reg.type, DType):
+            return convert.load(b.f, p.type.dtype.name, at)
+        return at
+    raise InternalError("no structures yet", stage="emit")
+
+
+def _return_value(b: Body, t: Type, r: Reg, at: Value) -> None:
+    if isinstance(t, TensorType) and isinstance(r.type, DType):
+        convert.store(b.f, t.dtype.name, b.get(r), at)
+        return
+    raise InternalError("no structures yet", stage="emit")
+
+
+def _report_function(unit: Unit) -> Function:
+    """`dlc.report(ctx, err)`: copy what the context says into the caller's record."""
+
+    def emit() -> tuple[Function, str]:
+        f = Builder(
+            unit.module, "dlc.report", "void", (("ptr", "ctx"), ("ptr", "err")), inline="never"
+        )
+        ctx, err = f.params
+        with f.when(f.icmp("eq", err, Value("ptr", "null"))):
+            f.ret()
+        pairs = (
+            ("i32", context.CODE, ERR_CODE), ("i32", context.LINE, ERR_LINE),
+            ("i32", context.COLUMN, ERR_COLUMN), (INDEX, context.GOT, ERR_GOT),
+            (INDEX, context.WANT, ERR_WANT),
+        )  # fmt: skip
+        for type_, source, to in pairs:
+            f.store(f.load(type_, context.field(f, ctx, source)), f.gep("i8", err, to))
+        what = f.load("ptr", context.field(f, ctx, context.WHAT))
+        to = f.gep("i8", err, ERR_WHAT)
+
+        def more(c: tuple[Value, ...]) -> Value:
+            return f.and_(f.icmp("slt", c[0], 63), f.icmp("ne", c[1], 0))
+
+        def step(c: tuple[Value, ...]) -> tuple[Value, ...]:
+            f.store(c[1], f.gep("i8", to, c[0]))
+            i = f.add(c[0], 1)
+            return i, f.load("i8", f.gep("i8", what, i))
+
+        end, _ = f.loop_while((f.index(0), f.load("i8", what)), more, step)
+        f.store(Value("i8", "0"), f.gep("i8", to, end))
+        f.ret()
+        return f.finish()
+
+    return unit.module.function("dlc.report", emit)

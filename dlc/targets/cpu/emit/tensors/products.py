@@ -1,0 +1,111 @@
+"""One matrix product, matrix times vector, outer product or dot product: which kernel does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dlc.targets.cpu.emit.body import Body
+from dlc.targets.cpu.emit.nest import ONE, ZERO
+from dlc.targets.cpu.kernels import kernel
+from dlc.targets.cpu.kernels.math import convert
+from dlc.targets.cpu.kernels.operands import OPERANDS
+from dlc.targets.cpu.llvm import Value
+from dlc.typesys.dims import Dim
+
+Form = Literal["dot", "outer", "gemv_n", "gemv_t", "gemv_n_left", "gemv_t_left", "gemm"]
+
+COPIED = 512
+"""Elements of a strided vector that are gathered on the stack at a time."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """c[m, n] = sum over k of a[m, k] b[k, n]; strides are (row, column). A size of 1 is a missing
+    letter."""
+
+    m: Dim
+    n: Dim
+    k: Dim
+    a: tuple[Dim, Dim]
+    b: tuple[Dim, Dim]
+    c: tuple[Dim, Dim]
+
+    def form(self) -> Form | None:
+        """How a kernel does it, or None."""
+        if self.m == ONE and self.n == ONE:
+            return "dot" if self.a[1] == ONE and self.b[0] == ONE else None
+        if self.k == ONE:
+            return "outer" if self.b[1] == ONE and self.c[1] == ONE else None
+        if self.m == ONE:
+            # A row: c[n] = sum of a[k] b[k, n].
+            if self.c[1] != ONE:
+                return None
+            if self.b[0] == ONE and self.a[1] == ONE:
+                return "gemv_n"
+            return "gemv_t" if self.b[1] == ONE else None
+        if self.n == ONE:
+            return None  # the mirrored product is a row
+        if self.c[1] != ONE or self._variant() is None:
+            return None
+        return "gemm"
+
+    def _variant(self) -> str | None:
+        """Which of the kernel's orders the operands have."""
+        a = "n" if self.a[1] == ONE else "t" if self.a[0] == ONE else None
+        b = "n" if self.b[1] == ONE else "t" if self.b[0] == ONE else None
+        return None if a is None or b is None or (a, b) == ("t", "t") else a + b
+
+    def prepare(self, body: Body) -> Prepared:
+        """Sizes and strides as values, computed where they stay known."""
+        dims = (self.m, self.n, self.k, *self.a, *self.b, *self.c)
+        return Prepared(self, tuple(body.dim(d) for d in dims))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A product, and the values of m, n, k and of its six strides."""
+
+    product: Product
+    values: tuple[Value, ...]
+
+    @property
+    def variant(self) -> str:
+        variant = self.product._variant()  # pyright: ignore[reportPrivateUsage]
+        assert variant is not None
+        return variant
+
+
+def emit_product(
+    body: Body, name: str, p: Prepared, a: Value, b: Value, c: Value, add: Value
+) -> None:
+    """c (+)= a b at these addresses; `add` says whether to add."""
+    f = body.f
+    m, n, k, a_row, a_col, b_row, b_col, c_row, _ = p.values
+    form = p.product.form()
+    module = f.module
+    if form == "gemm":
+        lda = a_row if p.variant[0] == "n" else a_col
+        ldb = b_row if p.variant[1] == "n" else b_col
+        f.call(kernel(module, "gemm", name, p.variant), m, n, k, a, lda, b, ldb, c, c_row, add)
+    elif form == "gemv_n":
+        f.call(kernel(module, "gemv", name, "n"), n, k, b, b_col, a, c, add)
+    elif form == "gemv_t":
+        f.call(kernel(module, "gemv", name, "t"), k, n, b, b_row, a, a_col, c, add)
+    elif form == "outer":
+        f.call(kernel(module, "outer", name), m, n, a, a_row, b, c, c_row, add)
+    else:
+        _emit_dot(body, name, k, a, b, c, add)
+
+
+def _emit_dot(body: Body, name: str, k: Value, a: Value, b: Value, c: Value, add: Value) -> None:
+    f = body.f
+    ops = OPERANDS[name]
+    total = f.call(kernel(f.module, "dot", name), k, a, b)
+    if add.text != "false":
+        old = ops.widen(f, convert.load(f, ops.c, c), ops.c)
+        total = f.select(add, f.plus(total, old), total)
+    convert.store(f, ops.c, ops.narrow(f, total), c)
+
+
+__all__ = ["ZERO", "Prepared", "Product", "emit_product"]
