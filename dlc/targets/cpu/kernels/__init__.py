@@ -38,6 +38,8 @@ numpy) |
 | dot | | n, x, y → the type of sums |
 | compress | | n, x, idx i32, val → count |
 | events | t n | count, idx i32, val, n, w, ldw, y, accumulate |
+| random | | key, n, out: i32 the bits, f32 uniform in [0, 1) (`dlc.ops.random_bits`) |
+| split | | key → { i64, i64 } |
 
 Elementwise functions are in `math` (`math.FUNCTIONS` lists them with their accuracy), conversions
 between element types in `math.convert`; `simd` has loops with tails and partial loads and stores.
@@ -46,7 +48,7 @@ between element types in `math.convert`; `simd` has loops with tails and partial
 from collections.abc import Mapping
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels import events, gemm, gemv, memory, packing
+from dlc.targets.cpu.kernels import events, gemm, gemv, memory, packing, random
 from dlc.targets.cpu.kernels.registry import Family, Key, require, table
 from dlc.targets.cpu.llvm import Function, Module
 
@@ -56,6 +58,7 @@ _MODULES = (
     gemm,
     packing,
     events,
+    random,
 )
 
 KERNELS: Mapping[str, Family] = table(family for m in _MODULES for family in m.FAMILIES)

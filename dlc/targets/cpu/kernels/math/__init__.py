@@ -63,7 +63,6 @@ FUNCTIONS: Mapping[str, Elementwise] = MappingProxyType(
         "floor": Elementwise(rounding.floor, inline="always"),
         "ceil": Elementwise(rounding.ceil, inline="always"),
         "trunc": Elementwise(rounding.trunc, inline="always"),
-        "fmod": Elementwise(rounding.float_remainder, arity=2, inline="never"),
         "is_finite": Elementwise(rounding.is_finite, inline="always", predicate=True),
         "abs": Elementwise(rounding.magnitude, integers=True, inline="always"),
         "sign": Elementwise(rounding.sign, integers=True, inline="always"),
@@ -76,12 +75,13 @@ FUNCTIONS: Mapping[str, Elementwise] = MappingProxyType(
         "uminimum": Elementwise(
             rounding.minimum_unsigned, 2, floats=False, integers=True, inline="always"
         ),
-        "floor_div": Elementwise(rounding.float_floor_div, 2, inline="never"),
-        "floor_mod": Elementwise(rounding.float_floor_mod, 2, inline="never"),
+        "floor_div": Elementwise(rounding.float_floor_div, 2),
+        "floor_mod": Elementwise(rounding.float_floor_mod, 2),
         "ifloor_div": Elementwise(rounding.integer_floor_div, 2, floats=False, integers=True),
         "ifloor_mod": Elementwise(rounding.integer_floor_mod, 2, floats=False, integers=True),
         "iquotient": Elementwise(rounding.integer_quotient, 2, floats=False, integers=True),
         "iremainder": Elementwise(rounding.integer_remainder, 2, floats=False, integers=True),
+        "ipow": Elementwise(rounding.integer_power, 2, floats=False, integers=True, inline="never"),
         "udiv": Elementwise(rounding.unsigned_div, 2, floats=False, integers=True),
         "umod": Elementwise(rounding.unsigned_mod, 2, floats=False, integers=True),
     }

@@ -1,7 +1,8 @@
 """Between element types: `widen` and `narrow` for f16 and bf16, `convert` for any pair.
 
 Float to integer rounds to zero and saturates, NaN gives 0; to a smaller integer wraps; to a
-narrower float rounds to nearest even; to bool is `x != 0`. NaNs stay NaNs (quiet, payload cut).
+narrower float rounds to nearest even (to f16 and bf16 by way of f32); to bool is `x != 0`. NaNs
+stay NaNs (quiet, payload cut).
 """
 
 from __future__ import annotations
@@ -97,26 +98,9 @@ def convert(f: Builder, x: Value, source: str, target: str) -> Value:
 def _float_to_float(f: Builder, x: Value, b: Element) -> Value:
     if scalar_of(x.type) == b.register and not b.is_half:
         return x
-    if scalar_of(x.type) == "double" and b.is_half:
-        x = _to_float_odd(f, x)
-    elif scalar_of(x.type) != b.register:
+    if scalar_of(x.type) != b.register:
         x = f.cast("fpext" if b.register == "double" else "fptrunc", x, b.register)
     return widen(f, narrow(f, x, b.name), b.name) if b.is_half else x
-
-
-def _to_float_odd(f: Builder, x: Value) -> Value:
-    """f64 to f32, to odd: an inexact result gets its last bit set, so that rounding once more to
-    16 bits rounds as if once (Boldo and Melquiond 2008)."""
-    near = f.cast("fptrunc", x, "float")
-    back = f.cast("fpext", near, "double")
-    bits = f.bits(near)
-    away = f.fcmp(
-        "ogt", f.intrinsic("llvm.fabs", x.type, back), f.intrinsic("llvm.fabs", x.type, x)
-    )
-    toward = f.sub(bits, f.cast("zext", away, "i32"))
-    inexact = f.fcmp("one", back, x)
-    odd = f.select(inexact, f.or_(toward, 1), bits)
-    return f.from_bits(odd, "float")
 
 
 def _float_to_int(f: Builder, x: Value, b: Element) -> Value:
@@ -126,26 +110,8 @@ def _float_to_int(f: Builder, x: Value, b: Element) -> Value:
 
 
 def _int_to_float(f: Builder, x: Value, a: Element, b: Element) -> Value:
-    op = "sitofp" if a.signed else "uitofp"
-    if not b.is_half:
-        return f.cast(op, x, b.register)
-    if a.bytes <= 2:  # exact in f32
-        r = f.cast(op, x, "float")
-    elif a.bytes == 4:  # exact in f64
-        r = _to_float_odd(f, f.cast(op, x, "double"))
-    else:
-        r = _to_float_odd(f, _long_to_double_odd(f, x))
-    return widen(f, narrow(f, r, b.name), b.name)
-
-
-def _long_to_double_odd(f: Builder, x: Value) -> Value:
-    """i64 to f64, to odd: the bits that f64 cannot hold are gathered in the last one that it
-    can."""
-    lost = f.and_(x, (1 << 11) - 1)
-    sticky = f.cast("zext", f.icmp("ne", lost, 0), "i64")
-    big = f.icmp("ugt", f.add(x, 1 << 53), 1 << 54)
-    cut = f.or_(f.and_(x, -(1 << 11)), f.shl(sticky, 11))
-    return f.cast("sitofp", f.select(big, cut, x), "double")
+    r = f.cast("sitofp" if a.signed else "uitofp", x, b.register)
+    return widen(f, narrow(f, r, b.name), b.name) if b.is_half else r
 
 
 def load(f: Builder, dtype: str, address: Value, lanes: int = 1, align: int = 0) -> Value:
