@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy
 
-from dlc.ir.core import AdtDecl, Function
+from dlc.ir.core import AdtDecl, Constructor, Function
 from dlc.ops.card import RunError
 from dlc.ops.numeric import COMPLEX, np
 from dlc.ops.values import AdtValue, ListValue
@@ -38,6 +38,8 @@ class Arguments:
         self.complex_step = complex_step
         self.env: dict[str, int] = {}
         self._pending: list[tuple[str, Dim, int]] = []
+        self._known: dict[tuple[AdtType, str], tuple[Type, ...]] = {}
+        self._hidden = 0
 
     def convert(
         self, fn: Function, args: Sequence[Any], dims: Mapping[str, int] | None
@@ -109,15 +111,14 @@ class Arguments:
         ready."""
         out: list[Any] = [None]
         work: list[Callable[[], None]] = []
-        self._push(work, what, t, given, _Slot(out, 0), {})
+        self._push(work, what, t, given, _Slot(out, 0))
         while work:
             work.pop()()
         return out[0]
 
     def _push(
-        self, work: list[Callable[[], None]], what: str, t: Type, given: Any, to: _Slot,
-        hidden: Mapping[str, Dim],
-    ) -> None:  # fmt: skip
+        self, work: list[Callable[[], None]], what: str, t: Type, given: Any, to: _Slot
+    ) -> None:
         if isinstance(t, TensorType):
             to.target[to.index] = self._tensor(what, t, given)
         elif isinstance(t, ListType):
@@ -145,7 +146,7 @@ class Arguments:
             for i, (c, part) in enumerate(zip(t.columns, given_parts, strict=True)):
                 work.append(
                     lambda c=c, part=part, parts=parts, i=i: self._push(
-                        work, what, c, part, _Slot(parts, i), {}
+                        work, what, c, part, _Slot(parts, i)
                     )
                 )
 
@@ -160,19 +161,37 @@ class Arguments:
         if len(fields) != len(c.fields):
             message = f"`{what}`: {name} has {len(c.fields)} fields, not {len(fields)}"
             raise RunError("struct", message, len(fields), len(c.fields))
-        # The constructor's hidden dims are found from its own fields, by names that only they have.
-        own = {d: f"{d}#{id(to)}" for d in c.dims}
-        types = decl.field_types(t, name, tuple(Dim.sym(n) for n in own.values()))
+        types, own = self._field_types(decl, t, c)
         parts: list[Any] = [None] * len(fields)
 
         def done() -> None:
-            self._solve()
-            sizes = tuple(self.env.pop(n) for n in own.values())
+            if own:
+                self._solve()
+            sizes = tuple(self.env.pop(n, -1) for n in own)
+            if isinstance(given, AdtValue) and len(given.dims) == len(own):
+                given_sizes = given.dims
+                sizes = tuple(g if s < 0 else s for g, s in zip(given_sizes, sizes, strict=True))
+            if any(s < 0 for s in sizes):
+                raise RunError("struct", f"`{what}`: no field of {name} determines its sizes")
             to.target[to.index] = AdtValue(name, tuple(parts), sizes)
 
         work.append(done)
         for i, (ft, f) in enumerate(zip(types, fields, strict=True)):
-            work.append(lambda ft=ft, f=f, i=i: self._push(work, what, ft, f, _Slot(parts, i), {}))
+            work.append(lambda ft=ft, f=f, i=i: self._push(work, what, ft, f, _Slot(parts, i)))
+
+    def _field_types(
+        self, decl: AdtDecl, t: AdtType, c: Constructor
+    ) -> tuple[tuple[Type, ...], tuple[str, ...]]:
+        """Types of the fields of one value, and the names that stand in them for the constructor's hidden
+        dims, which are the value's own and are found from its fields."""
+        if c.dims:
+            self._hidden += 1
+            own = tuple(f"{d}.{self._hidden}" for d in c.dims)
+            return decl.field_types(t, c.name, tuple(map(Dim.sym, own))), own
+        types = self._known.get((t, c.name))
+        if types is None:
+            types = self._known[t, c.name] = decl.field_types(t, c.name)
+        return types, ()
 
     def _tensor(self, what: str, t: TensorType, given: Any) -> Any:
         want = t.dtype.numpy
@@ -213,7 +232,11 @@ def taken_apart(what: str, given: Any) -> tuple[str, tuple[Any, ...]]:
         return given.constructor, given.fields
     if isinstance(given, str):
         return given, ()
-    if isinstance(given, (tuple, list)) and given and isinstance(given[0], str):
+    if (
+        isinstance(given, (tuple, list))
+        and given
+        and isinstance(cast("Sequence[Any]", given)[0], str)
+    ):
         parts = cast("Sequence[Any]", given)
         return str(parts[0]), tuple(parts[1:])
     raise RunError("struct", f"`{what}`: {type(given).__name__} is no algebraic value")

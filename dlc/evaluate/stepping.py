@@ -9,7 +9,7 @@ selection look at real parts, so the derivative follows the path taken. Source: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from dlc.evaluate.arguments import Arguments
 from dlc.evaluate.machine import Limits, Machine
@@ -83,7 +83,7 @@ def _map2(f: Callable[[Any, Any], Any], v: Any, d: Any) -> Any:
             _same_length(rows, others)
             width = len(rows[0]) if rows else 1
             flat = [x for row in rows for x in row]
-            theirs = [x for row in others for x in (row if isinstance(row, tuple) else (row,))]
+            theirs = [x for row in others for x in _columns(row)]
 
             def close(p: list[Any]) -> ListValue:
                 return ListValue([tuple(p[i : i + width]) for i in range(0, len(p), width)])
@@ -106,6 +106,10 @@ def _map2(f: Callable[[Any, Any], Any], v: Any, d: Any) -> Any:
     while work:
         work.pop()()
     return out[0]
+
+
+def _columns(row: Any) -> tuple[Any, ...]:
+    return cast("tuple[Any, ...]", row) if isinstance(row, tuple) else (row,)
 
 
 def _same_length(a: Sequence[Any], b: Sequence[Any]) -> None:
