@@ -242,6 +242,10 @@ class ExprBuilder:
         )
         return tree.TypeRef(None, tree.Ident("_", span=value.span), None, span=value.span)
 
+    def forget_outside(self) -> None:
+        """The item is wrong anyway."""
+        self._outside.clear()
+
     def report_outside(self) -> None:
         """Report every `?k` and `*S` that stood outside a type; called at the end of an item."""
         for node in self._outside:

@@ -35,12 +35,15 @@ class ItemBuilder(ExprBuilder):
         return tree.Assign(tuple(targets), tuple(values), span=self.at(start, end))
 
     def _check_target(self, target: tree.Expr) -> None:
-        if isinstance(target, tree.Name | tree.Index) and not self.is_in_parens(target):
+        if isinstance(target, tree.Name | tree.Index):
             if isinstance(target, tree.Index) and not isinstance(target.base, tree.Name):
                 self._bad_target(target, "only the parts of a variable can be assigned")
             return
         if isinstance(target, tree.Attr):
             self._bad_target(target, "a field is never assigned", "make a new value of the whole")
+        elif isinstance(target, tree.TupleExpr):
+            remedy = "targets stand without parentheses: `a, b = …`"
+            self._bad_target(target, "a tuple in parentheses cannot be assigned", remedy)
         else:
             self._bad_target(target, "this cannot be assigned", "a target is `x` or `x[i]`")
 

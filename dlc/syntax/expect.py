@@ -96,7 +96,7 @@ def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) 
     wanted = frozenset(problem.expected)
     before = tokens[index - 1] if index else None
     after = tokens[index + 1] if index + 1 < len(tokens) else None
-    place = _place(token, before, source)
+    place = _place(tokens, index, source)
     special = (
         _header(token, before, wanted, source, place)
         or _stray(token, before, wanted, place)
@@ -105,7 +105,8 @@ def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) 
     if special is not None:
         return special
     found = error("E0110", f"expected {describe(wanted)}, found {_shown(token)}", place)
-    remedy = _remedy(token, before, after, wanted)
+    head = _heads(tokens, index)[-1]
+    remedy = _remedy(token, before, after, wanted, head)
     remedy = remedy or _missing_value(token, before, wanted) or _form(tokens, index)
     return found.with_help(remedy)
 
@@ -114,6 +115,8 @@ def _missing_value(token: Token, before: Token | None, wanted: frozenset[str]) -
     """Where an expression may stand, what to do about its absence."""
     if before is None or not wanted >= _EXPRESSION or wanted >= _STATEMENT:
         return None
+    if token.kind == "IF":
+        return "a choice of values is `a if x > 0.0 else b`"
     if before.kind in _OPERATORS:
         return f"a value is missing after `{before.text}`"
     if before.kind == "COMMA":
@@ -122,28 +125,34 @@ def _missing_value(token: Token, before: Token | None, wanted: frozenset[str]) -
         return "there is no empty tuple"
     if before.kind == "LSQB" and token.kind == "RSQB":
         return "an index is `x[i]`, `x[i, j]` or `x[a:b]`"
-    if token.kind == "IF":
-        return "a choice of values is `a if x > 0.0 else b`"
     return None
+
+
+def _heads(tokens: tuple[Token, ...], index: int) -> list[str]:
+    """The kinds of the first tokens of the lines, up to the line of a token."""
+    return [
+        token.kind
+        for i, token in enumerate(tokens[: index + 1])
+        if i == 0 or tokens[i - 1].kind in ("_NL", "_INDENT", "_DEDENT")
+    ]
 
 
 def _form(tokens: tuple[Token, ...], index: int) -> str:
     """The form of the line that holds the token, as a last remedy."""
-    heads: list[str] = []
-    for i, token in enumerate(tokens[: index + 1]):
-        if i == 0 or tokens[i - 1].kind in ("_NL", "_INDENT", "_DEDENT"):
-            heads.append(token.kind)
+    heads = _heads(tokens, index)
     head = heads[-1]
     if head == "NAME":
         head = {"MODEL": "member", "TYPE": "TYPE"}.get(heads[0], "NAME")
     return _FORMS.get(head, "a statement is `x = …`, `f(…)`, `return …`, or opens a block")
 
 
-def _place(token: Token, before: Token | None, source: SourceFile) -> Span:
-    """The token, or for one without width (the end of a line) what stands before it."""
-    if token.end > token.start or before is None:
-        return Span(source, token.start, max(token.end, token.start))
-    return Span(source, max(before.end - 1, before.start), before.end)
+def _place(tokens: tuple[Token, ...], index: int, source: SourceFile) -> Span:
+    """The token, or for one without width (the end of a line) the last character before it."""
+    while index > 0 and tokens[index].start == tokens[index].end:
+        index -= 1
+        if tokens[index].end > tokens[index].start:
+            return Span(source, tokens[index].end - 1, tokens[index].end)
+    return Span(source, tokens[index].start, tokens[index].end)
 
 
 def _header(
@@ -207,20 +216,22 @@ def _stray(
 
 
 def _remedy(
-    token: Token, before: Token | None, after: Token | None, wanted: frozenset[str]
+    token: Token, before: Token | None, after: Token | None, wanted: frozenset[str], head: str
 ) -> str | None:
     for word in (before, token):
         if word is not None and word.kind == "NAME" and word.text in _FOREIGN:
             return _FOREIGN[word.text]
     if wanted >= _ITEM:
         return "at this level are imports, types, models, functions and tests"
+    if token.kind == "FN" and wanted >= _EXPRESSION:
+        return "here a function value stands in parentheses: `(fn(x) => e)`"
     if token.kind in _ITEM:
         return _FOREIGN.get(token.text) or f"`{token.text}` starts a line at the left margin"
-    return _remedy_for_signs(token, before, after, wanted)
+    return _remedy_for_signs(token, before, after, wanted, head)
 
 
 def _remedy_for_signs(
-    token: Token, before: Token | None, after: Token | None, wanted: frozenset[str]
+    token: Token, before: Token | None, after: Token | None, wanted: frozenset[str], head: str
 ) -> str | None:
     pair = (before.kind if before else "", token.kind)
     if token.kind == "EQUAL" and pair[0] in ("SLASH", "DSLASH", "PERCENT", "AT", "DSTAR"):
@@ -228,8 +239,8 @@ def _remedy_for_signs(
         return f"only `+=`, `-=` and `*=` update; write `x = x {sign} …`"
     if token.kind == "EQUAL" and "CMPOP" in wanted:
         return "`==` compares; `=` assigns, at the start of a statement"
-    if token.kind == "EQUAL" and ("COLON" in wanted or "RPAR" in wanted):
-        return "`==` compares" if wanted != frozenset({"COLON"}) or pair[0] != "NAME" else None
+    if token.kind == "EQUAL" and head in ("IF", "ELIF", "WHILE", "ASSERT", "RETURN"):
+        return "`==` compares"
     if token.kind == "EQUAL" and "TILDE" in wanted:
         return "an initialiser stands after `~`: `w: f32[O, I] ~ glorot()`"
     if token.kind == "EQUAL" and "_NL" in wanted:

@@ -232,7 +232,9 @@ class Lexer:
         if not self.tokens or self.line_first is None:
             return None
         first, last = self.line_first.kind, self.tokens[-1].kind
-        return first if last == "COLON" or (first == "TYPE" and last == "EQUAL") else None
+        if last == "COLON":
+            return first if first in _HEADS or first in ("NAME", "BUILTIN") else None
+        return first if first == "TYPE" and last == "EQUAL" else None
 
     def _last_end(self) -> int:
         return self.tokens[-1].end if self.tokens else 0
@@ -451,7 +453,9 @@ class Lexer:
         end = pos + 1
         if char == "'" and (quoted := _QUOTED.match(self.text, pos)):
             end = quoted.end()
-        while end < len(self.text) and self.text[end] == char:
+        while end < len(self.text) and (
+            self.text[end] == char or (char.isalpha() and self.text[end].isalnum())
+        ):
             end += 1
         self._report(characters.unexpected(char, self._span(pos, end)))
         return end

@@ -81,6 +81,7 @@ def parse(source: SourceFile, *, allow_builtin: bool = False) -> tree.Module:
         if isinstance(found, Diagnostic):
             errors.append(found)
             del builder.errors[before:]
+            builder.forget_outside()
             continue
         builder.report_outside()
         errors += builder.errors[before:]
