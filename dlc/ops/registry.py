@@ -11,6 +11,7 @@ from dlc.ops import (
     checks,
     contract,
     conv,
+    draws,
     elementwise,
     gather,
     lists,
@@ -26,7 +27,7 @@ from dlc.ops.card import Card
 
 _FAMILIES = (
     sources, elementwise, movement, slices, gather, reduce, order, segments, contract, conv, pool,
-    lists, adt, checks,
+    lists, adt, checks, draws,
 )  # fmt: skip
 
 CARDS: Mapping[str, Card] = MappingProxyType(
