@@ -38,6 +38,14 @@ numpy) |
 | dot | | n, x, y → the type of sums |
 | compress | | n, x, idx i32, val → count |
 | events | t n | count, idx i32, val, n, w, ldw, y, accumulate |
+| reduce_rows | sum prod max min any all | rows, n, x, x_row, y, y_row, accumulate |
+| reduce_cols | sum prod max min any all | cols, n, x, x_row, y, accumulate |
+| cumsum | | n, cols, x, x_row, x_col, y, y_row, y_col, reverse, exclusive |
+| argmax argmin | | n, x, incx → i32 |
+| sort | | n, x, incx, val, idx i32, inc, tmp_val, tmp_idx, descending |
+| top_k | | n, k, x, incx, val, idx i32, inc |
+| searchsorted | | n, sorted, inc, m, x, out i32 |
+| nonzero | | n, mask, idx i32 → count |
 | random | | key, n, out: i32 the bits, f32 uniform in [0, 1) (`dlc.ops.random_bits`) |
 | split | | key → { i64, i64 } |
 
@@ -48,7 +56,7 @@ between element types in `math.convert`; `simd` has loops with tails and partial
 from collections.abc import Mapping
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels import events, gemm, gemv, memory, packing, random
+from dlc.targets.cpu.kernels import events, gemm, gemv, memory, order, packing, random, reduce
 from dlc.targets.cpu.kernels.registry import Family, Key, require, table
 from dlc.targets.cpu.llvm import Function, Module
 
@@ -59,6 +67,8 @@ _MODULES = (
     packing,
     events,
     random,
+    reduce,
+    order,
 )
 
 KERNELS: Mapping[str, Family] = table(family for m in _MODULES for family in m.FAMILIES)
