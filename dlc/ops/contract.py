@@ -91,8 +91,8 @@ def contract(text: str, a: Any, b: Any) -> Any:
     inner, right = a.shape[p.both + p.left :], b.shape[p.both + p.inner :]
     k = int(np.prod(inner, dtype=np.int64))
     m, n = int(np.prod(left, dtype=np.int64)), int(np.prod(right, dtype=np.int64))
-    y = np.matmul(a.reshape(*many, m, k), b.reshape(*many, k, n))
-    return np.transpose(y.reshape(*many, *left, *right), p.order_out)
+    y = np.matmul(a.reshape((*many, m, k)), b.reshape((*many, k, n)))
+    return np.transpose(y.reshape((*many, *left, *right)), p.order_out)
 
 
 class Contract(Card):
