@@ -1,4 +1,5 @@
-"""Which values can carry a derivative: depends on an active parameter, through differentiable operations."""
+"""Which values can carry a derivative: depends on an active parameter, through differentiable
+operations."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ class Activity:
 
 
 def reads_of(block: Block, callee_reads: Mapping[str, frozenset[int]]) -> set[Value]:
-    """The values that some operation reads; an argument counts only if the callee reads the parameter."""
+    """The values that some operation reads; an argument counts only if the callee reads the
+    parameter."""
     out: set[Value] = set()
     for n in block.nodes:
         if n.name == "call":

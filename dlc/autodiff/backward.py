@@ -1,7 +1,7 @@
 """The backward pass over one copied function body, construct by construct.
 
-Operations are visited in reverse; one whose results have no cotangent is skipped, so nothing is computed or
-stored that no gradient needs. Rules per construct: `docs/autodiff.md`.
+Operations are visited in reverse; one whose results have no cotangent is skipped, so nothing is
+computed or stored that no gradient needs. Rules per construct: `docs/autodiff.md`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Callee(Protocol):
 
 
 class Backward:
-    """Writes the backward operations of a copied body. `callee(node, active args, rows args, results)`
-    gives the differentiated form of a called function."""
+    """Writes the backward operations of a copied body. `callee(node, active args, rows args,
+    results)` gives the differentiated form of a called function."""
 
     def __init__(
         self,

@@ -16,7 +16,8 @@ def callees(fn: Function) -> tuple[str, ...]:
 
 
 def groups(functions: Mapping[str, Function]) -> list[tuple[str, ...]]:
-    """Strongly connected components of the call graph, callees before callers (Tarjan, iterative)."""
+    """Strongly connected components of the call graph, callees before callers (Tarjan,
+    iterative)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     on: set[str] = set()
@@ -62,8 +63,9 @@ def is_recursive(fn: Function, group: tuple[str, ...]) -> bool:
 
 
 def parameter_reads(functions: Mapping[str, Function]) -> dict[str, frozenset[int]]:
-    """For every function the numbers of the parameters that it reads, not counting an argument that the
-    callee doesn't read (least fixpoint: a parameter only handed round in a recursion is not read)."""
+    """For every function the numbers of the parameters that it reads, not counting an argument that
+    the callee doesn't read (least fixpoint: a parameter only handed round in a recursion is not
+    read)."""
     reads: dict[str, frozenset[int]] = {n: frozenset() for n in functions}
     changed = True
     while changed:

@@ -1,8 +1,9 @@
-"""Closure conversion: the values of a forward region that its backward region uses become residuals.
+"""Closure conversion: the values of a forward region that its backward region uses become
+residuals.
 
-A backward region is first written as if every value of the forward pass were in scope. Here its free
-values that are defined in the paired forward region are found; what is cheap is built again; the rest is
-packed in the forward region and unpacked in the backward one.
+A backward region is first written as if every value of the forward pass were in scope. Here its
+free values that are defined in the paired forward region are found; what is cheap is built again;
+the rest is packed in the forward region and unpacked in the backward one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ CHEAP = frozenset(
 
 @dataclass(frozen=True)
 class Demand:
-    """What a backward region needs of a forward block: values to store, dims to store, and the operations
-    to run again at its start (in order; they use stored and outer values only)."""
+    """What a backward region needs of a forward block: values to store, dims to store, and the
+    operations to run again at its start (in order; they use stored and outer values only)."""
 
     values: tuple[Value, ...]
     dims: tuple[str, ...]
@@ -38,8 +39,8 @@ def demand(
     extra: Iterable[Value] = (),
     free: Callable[[Value], bool] = lambda v: False,
 ) -> Demand:
-    """What the backward operations `ops` need of the block. `free(v)`: values that cost nothing to have
-    (the loop index, the parameters of a function), so they count as being outside."""
+    """What the backward operations `ops` need of the block. `free(v)`: values that cost nothing to
+    have (the loop index, the parameters of a function), so they count as being outside."""
     own = set(fwd.direct()) - {v for v in fwd.direct() if free(v)}
     makers = {r: n for n in fwd.flat() for r in n.results}
     order = {v: i for i, v in enumerate(fwd.direct())}

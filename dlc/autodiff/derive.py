@@ -1,8 +1,9 @@
 """`f` becomes `f.fwd : A -> (B, residuals)` and
 `f.bwd : (needed A, residuals, cotangents of B, accumulators) -> cotangents of A`.
 
-A variant of a function is fixed by which parameters are active (and which of them are tables whose gradient
-is rows) and which results have a cotangent. Parameters are passed again by the caller, never stored.
+A variant of a function is fixed by which parameters are active (and which of them are tables whose
+gradient is rows) and which results have a cotangent. Parameters are passed again by the caller,
+never stored.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from dataclasses import dataclass, field, replace
 from dlc.autodiff.activity import Activity
 from dlc.autodiff.backward import Backward
 from dlc.autodiff.callgraph import groups, is_recursive, parameter_reads
-from dlc.autodiff.closure import Demand, demand, unpack
+from dlc.autodiff.closure import demand
+from dlc.autodiff.halves import Parts, backward_half, forward_half, pack_record
 from dlc.autodiff.maps import as_loop, is_simple
 from dlc.autodiff.mirror import Block, Node, copy_block
 from dlc.autodiff.places import Places, rows_type
-from dlc.autodiff.residuals import Residuals, nodes_of
-from dlc.autodiff.tangents import Tangents, hidden
+from dlc.autodiff.residuals import Residuals
+from dlc.autodiff.tangents import Tangents
 from dlc.diag import InternalError
-from dlc.ir.core import Function, Op, Region, Signature, Value, freeze_attrs
-from dlc.ir.rewrite import Substitution, all_dims, used_dims, used_values
+from dlc.ir.core import Function, Signature, Value
+from dlc.ir.rewrite import all_dims, used_dims
 from dlc.ops.build import Builder, DimNames
 from dlc.ops.card import Trait
 from dlc.ops.registry import card_of
@@ -119,8 +121,8 @@ class Derivation:
     # -- keys
 
     def key(self, fn: str, modes: tuple[int, ...], results: tuple[bool, ...]) -> Key:
-        """The variant that serves the request: unread parameters are inactive, and in a recursive group
-        all internal calls' requests are joined, so that one variant serves them all."""
+        """The variant that serves the request: unread parameters are inactive, and in a recursive
+        group all internal calls' requests are joined, so that one variant serves them all."""
         f = self.functions[fn]
         params = self._trim(fn, modes)
         group = self._group[fn]
@@ -180,8 +182,9 @@ class Derivation:
         return self._fixpoint(key)
 
     def _fixpoint(self, key: Key) -> Variant:
-        """Builds all variants of a recursive group until what each was assumed to need is what it needs.
-        A round that assumed wrongly is thrown away: the next one writes the same names again."""
+        """Builds all variants of a recursive group until what each was assumed to need is what it
+        needs. A round that assumed wrongly is thrown away: the next one writes the same names
+        again."""
         saved = (self._round, self._assumed, self._pending, self._building)
         self._assumed = {}
         while True:
@@ -202,7 +205,8 @@ class Derivation:
         return self.variants[key]
 
     def _assume(self, key: Key) -> Variant:
-        """What a call inside the group may rely on: this round's result, last round's, or a first guess."""
+        """What a call inside the group may rely on: this round's result, last round's, or a first
+        guess."""
         assert self._round is not None
         if key not in self._round and key not in self._pending:
             self._pending.append(key)
@@ -272,7 +276,8 @@ class Derivation:
         outs = [p.now(params[i]) for i in order]
         outer = set(params)
         need = demand(block, b.ops, outs, free=lambda v: v in outer)
-        return self._finish(key, f, block, params, need, b, [g for _, g in cts], accs, outs)
+        parts = Parts(block, params, need, b, [g for _, g in cts], accs, order, outs)
+        return self._finish(key, f, parts)
 
     def _again(
         self, f: Function, block: Block, params: list[Value], modes: tuple[int, ...]
@@ -301,8 +306,8 @@ class Derivation:
     def _accumulated(
         self, key: Key, block: Block, params: list[Value], order: list[int]
     ) -> frozenset[int]:
-        """Parameters whose cotangent is passed in and added to: read in parts, by products, in loops or
-        through recursive calls. The others' cotangents are made by the callee."""
+        """Parameters whose cotangent is passed in and added to: read in parts, by products, in
+        loops or through recursive calls. The others' cotangents are made by the callee."""
         own = set(params)
         hits: set[Value] = set()
         group = self._group[key.fn]
@@ -346,100 +351,29 @@ class Derivation:
 
     # -- assembling the halves
 
-    def _finish(
-        self,
-        key: Key,
-        f: Function,
-        block: Block,
-        params: list[Value],
-        need: Demand,
-        b: Builder,
-        cts: list[Value],
-        accs: dict[int, Value],
-        outs: list[Value],
-    ) -> Variant:
-        used = set(_free(b.ops, outs, need, params))
-        needed = tuple(i for i, p in enumerate(params) if p in used)
+    def _finish(self, key: Key, f: Function, parts: Parts) -> Variant:
         recursive = is_recursive(f, self._group[key.fn])
-        if not recursive and not need.dims:
-            res_values = list(need.values)
-            res_params = [Value(v.type, v.hint) for v in need.values]
-            record = None
-        else:
-            record = self._record(key, need, block, f)
-            res_values = [record[0]]
-            res_params = [Value(record[0].type, "res")]
-        bwd_name, fwd_name = f"{self._suffixed(key)}.bwd", f"{self._suffixed(key)}.fwd"
-        block.end.operands += res_values
-        fwd = Function(
-            fwd_name,
-            f.dims,
-            tuple(params),
-            (*f.result_types, *(v.type for v in res_values)),
-            block.as_region(),
-            f.result_dims,
-            freeze_attrs({k: a for k, a in f.attrs.items() if k in ("inout",)}),
-            f.loc,
-        )
-        again = {i: Value(params[i].type, params[i].hint) for i in needed}
-        sub = Substitution({params[i]: v for i, v in again.items()}, {})
-        ends: list[Value]
-        if record is None:
-            ops = unpack(b.ops, need, dict(zip(need.values, res_params, strict=True)), sub)
-            ends = list(map(sub.value, outs))
-        else:
-            payload = tuple(Value(v.type, v.hint) for v in need.values)
-            inside = unpack(b.ops, need, dict(zip(need.values, payload, strict=True)), sub)
-            inner_ends = tuple(map(sub.value, outs))
-            end = Op("yield", inner_ends, (), freeze_attrs({}), (), (), f.loc)
-            case = Region(payload, (*inside, end), need.dims)
-            m = Builder(self.tangents.types, b.names, f.loc)
-            types = [v.type for v in inner_ends]
-            ends = list(m.structured("match", (res_params[0],), types, {"cases": ("R",)}, [case]))
-            ops = m.ops
-        ret = Op("return", tuple(ends), (), freeze_attrs({}), (), (), f.loc)
-        order = [i for i, m in enumerate(key.params) if m != INACTIVE]
-        bparams = (*again.values(), *res_params, *cts, *(accs[i] for i in order if i in accs))
-        number = {v: i for i, v in enumerate(bparams)}
-        inout = tuple((number[accs[i]], k) for k, i in enumerate(order) if i in accs)
-        bwd = Function(
-            bwd_name,
-            (*f.dims, *f.result_dims),
-            bparams,
-            tuple(v.type for v in ends),
-            Region((), (*ops, ret)),
-            (),
-            freeze_attrs({"inout": inout} if inout else {}),
-            f.loc,
-        )
-        self.made[fwd_name], self.made[bwd_name] = fwd, bwd
+        record: Value | None = None
+        if recursive or parts.need.dims:
+            t = self._residual_record(key)
+            record = pack_record(self.tangents, t, parts, f)
+        fwd = forward_half(f"{self._suffixed(key)}.fwd", f, parts, record)
+        bwd = backward_half(f"{self._suffixed(key)}.bwd", f, parts, record, self.tangents)
+        self.made[fwd.name], self.made[bwd.name] = fwd, bwd
+        kept = 1 if record is not None else len(parts.need.values)
         return Variant(
             key,
             fwd.signature,
             bwd.signature,
-            needed,
-            tuple(order),
-            frozenset(accs),
-            len(res_values),
+            parts.needed,
+            tuple(parts.order),
+            frozenset(parts.accumulators),
+            kept,
         )
-
-    def _record(self, key: Key, need: Demand, block: Block, f: Function) -> tuple[Value, AdtType]:
-        """One record of all residuals, made at the end of the forward half."""
-        from dlc.ir.core import AdtDecl, Constructor, Field
-
-        t = self._residual_record(key)
-        fields = tuple(Field(f"r{i}", v.type) for i, v in enumerate(need.values))
-        self.tangents.types[t.name] = AdtDecl(
-            t.name, f.dims, (Constructor("R", fields, need.dims),)
-        )
-        g = Builder(self.tangents.types, DimNames(), f.loc)
-        sizes = hidden(tuple(map(Dim.sym, need.dims)))
-        r = g.emit_typed("variant", t, *need.values, constructor="R", **sizes)
-        block.insert_before_end(nodes_of(g.ops))
-        return r, t
 
     def _signatures(self, key: Key, need: tuple[int, ...], record: AdtType) -> Variant:
-        """The signatures of a recursive variant that is still being built, under an assumed need."""
+        """The signatures of a recursive variant that is still being built, under an assumed
+        need."""
         f = self.functions[key.fn]
         order = [i for i, m in enumerate(key.params) if m != INACTIVE]
         block, params, _, _ = self._copy(f, key.params)
@@ -468,8 +402,9 @@ class Derivation:
         return out
 
     def _custom(self, key: Key, f: Function) -> Variant:
-        """`@vjp(rule)`: the rule takes the parameters, then the cotangents of the float results, and gives the
-        cotangents of the float parameters in order. Its own derivative is the derivative of a derivative."""
+        """`@vjp(rule)`: the rule takes the parameters, then the cotangents of the float results,
+        and gives the cotangents of the float parameters in order. Its own derivative is the
+        derivative of a derivative."""
         rule = self.functions[str(f.attrs["vjp"])]
         floats = [i for i, p in enumerate(f.params) if self.tangents.of(p.type) is not None]
         results = tuple(self.tangents.of(t) is not None for t in f.result_types)
@@ -515,7 +450,8 @@ def _traits(name: str) -> frozenset[Trait]:
 
 
 def _open_maps(block: Block, active: Activity) -> bool:
-    """Turns active maps that cannot be differentiated as maps into loops. Tells whether there were any."""
+    """Turns active maps that cannot be differentiated as maps into loops. Tells whether there were
+    any."""
     found = False
     for n in list(block.flat()):
         for b in n.blocks:
@@ -534,10 +470,3 @@ def dims_in(f: Function) -> list[str]:
     for p in f.params:
         out += type_symbols(p.type)
     return out
-
-
-def _free(ops: list[Op], outs: list[Value], need: Demand, params: list[Value]) -> list[Value]:
-    """The parameters that the backward half uses, directly or in what it runs again."""
-    own = set(params)
-    seen = [*used_values(ops), *outs, *used_values(need.again)]
-    return [v for v in dict.fromkeys(seen) if v in own]

@@ -1,4 +1,5 @@
-"""The pass: every `value_and_grad`, `vjp` and `jvp` becomes calls of forward and backward halves."""
+"""The pass: every `value_and_grad`, `vjp` and `jvp` becomes calls of forward and backward
+halves."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from dlc.typesys.dims import Dim
 
 
 def differentiate(module: Module) -> Module:
-    """The module without derivative operations, innermost derivatives first. Functions that were made
-    are added; functions that nothing calls any more stay, for dead-function elimination."""
+    """The module without derivative operations, innermost derivatives first. Functions that were
+    made are added; functions that nothing calls any more stay, for dead-function elimination."""
     functions = dict(module.functions)
     tangents = Tangents(module.types)
     d = Derivation(functions, tangents)
@@ -172,8 +173,8 @@ def _backward(
 
 
 def _jvp(b: Builder, n: Node, d: Derivation) -> list[Value]:
-    """`J v`: the backward half is linear in its cotangents `ct`, and its own backward half with respect to `ct`,
-    given `v`, is `J v` (two reverse passes)."""
+    """`J v`: the backward half is linear in its cotangents `ct`, and its own backward half with
+    respect to `ct`, given `v`, is `J v` (two reverse passes)."""
     f = d.functions[str(n.attrs["fn"])]
     modes, wrt, _ = _modes(n, d)
     args, tangents = n.operands[: len(f.params)], n.operands[len(f.params) :]

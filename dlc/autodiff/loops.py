@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def backward_loop(w: Backward, n: Node, p: Places, d: list[Value | None]) -> None:
     """Cotangents of carries run backwards through the turns; those of captured values accumulate.
 
-    Carried: a cotangent per active carry, and one per active captured place, which starts at the place's
-    cotangent so far. Afterwards captured places are replaced first and the inits added second, since an
-    init may itself be captured.
+    Carried: a cotangent per active carry, and one per active captured place, which starts at the
+    place's cotangent so far. Afterwards captured places are replaced first and the inits added
+    second, since an init may itself be captured.
     """
     (body,) = n.blocks
     counted = n.name == "for"
@@ -96,7 +96,8 @@ class _Cell:
 
 
 class _LoopResiduals:
-    """Stores the residuals of a loop body turn by turn, and writes the backward loop that reads them."""
+    """Stores the residuals of a loop body turn by turn, and writes the backward loop that reads
+    them."""
 
     def __init__(self, residuals: Residuals, n: Node, body: Block, index: bool) -> None:
         self.residuals, self.n, self.body, self.index = residuals, n, body, index
@@ -126,7 +127,8 @@ class _LoopResiduals:
             ops = head.ops + unpack(b.ops, need, stored, sub)
             ends = list(map(sub.value, yields))
         else:
-            # Hidden sizes are bound by the `match` that opens the cell, so the whole turn is inside it.
+            # Hidden sizes are bound by the `match` that opens the cell, so the whole turn is inside
+            # it.
             payload = tuple(Value(v.type, v.hint) for v in cell.values)
             stored.update(zip(cell.values, payload, strict=True))
             inside = unpack(b.ops, need, stored, sub)
@@ -178,8 +180,8 @@ class _LoopResiduals:
     def _store(
         self, w: Backward, need: Demand, b: Builder, at: Value, lo: Value, hi: Value
     ) -> tuple[dict[Value, Value], _Cell | None]:
-        """Makes the forward loop keep the values; gives what each is in the backward body, and the record
-        of the turn if some have sizes that are defined in the turn."""
+        """Makes the forward loop keep the values; gives what each is in the backward body, and the
+        record of the turn if some have sizes that are defined in the turn."""
         inner = set(need.dims)
         plain = [v for v in need.values if not inner.intersection(type_symbols(v.type))]
         mixed = [v for v in need.values if v not in plain]

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def backward_map(w: Backward, n: Node, p: Places, d: list[Value | None]) -> None:
-    """Each point's cotangents depend on that point alone; contributions to a captured value are stacked
-    and summed. (Bodies with control flow and large captured tensors were made loops beforehand.)"""
+    """Each point's cotangents depend on that point alone; contributions to a captured value are
+    stacked and summed. (Bodies with control flow and large captured tensors were made loops
+    beforehand.)"""
     (body,) = n.blocks
     shape = _shape(n)
     own = set(body.defined())
@@ -65,8 +66,8 @@ def _shape(n: Node) -> tuple[Dim, ...]:
 
 
 def is_simple(body: Block, own: set[Value]) -> bool:
-    """Whether a `map` body can stay a `map`: no regions, calls or lists inside, and nothing captured but
-    scalars."""
+    """Whether a `map` body can stay a `map`: no regions, calls or lists inside, and nothing
+    captured but scalars."""
     for n in body.nodes:
         if n.blocks or n.name == "call" or n.dims:
             return False

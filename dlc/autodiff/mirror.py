@@ -1,7 +1,8 @@
 """A mutable copy of a function's body, which the backward pass may still extend.
 
-The forward function is not finished when it has been copied: its regions will have to yield what the
-backward turns out to use. So it is kept as `Node`s and `Block`s, and frozen into operations at the end.
+The forward function is not finished when it has been copied: its regions will have to yield what
+the backward turns out to use. So it is kept as `Node`s and `Block`s, and frozen into operations at
+the end.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ class Residuals:
     def branches(
         self, n: Node, b: Builder, regions: list[tuple[Block, list[Op], list[Value]]]
     ) -> tuple[Value, ...]:
-        """The backward `if` or `match` of a forward one, given each branch's operations and yields."""
+        """The backward `if` or `match` of a forward one, given each branch's operations and
+        yields."""
         needs = [demand(block, ops, ys) for block, ops, ys in regions]
         types = [y.type for y in regions[0][2]]
         if not any(need.values or need.dims for need in needs):

@@ -10,7 +10,8 @@ from dlc.typesys.types import SCALAR_I32, ListType, TensorType
 
 
 def merge_rows(b: Builder, tangents: Tangents, rows: Value) -> Value:
-    """Each row number once, ascending, with the sum of its rows in the order in which they were listed."""
+    """Each row number once, ascending, with the sum of its rows in the order in which they were
+    listed."""
     assert isinstance(rows.type, ListType)
     _, row = rows.type.columns
     assert isinstance(row, TensorType)

@@ -1,4 +1,5 @@
-"""Cotangents through lists and algebraic values: these need tangent types, which cards don't know."""
+"""Cotangents through lists and algebraic values: these need tangent types, which cards don't
+know."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     primal                    tangent
     float tensor              the same type
     int or bool tensor        none
-    List[cols]                List of the columns' tangents, of the same length; none if no column has one
-    @X without a float        none
+    List[cols]                List of the columns' tangents, of the same length; none if no column
+    has one @X without a float        none
     @X with floats            @d.X = d.Zero | C(tangents of the fields) ...
     @d.X                      itself
 
@@ -27,7 +27,8 @@ from dlc.typesys.types import type_dims as dims_of
 
 
 class Tangents:
-    """Tangent types of one module under differentiation; collects the declarations and functions it makes."""
+    """Tangent types of one module under differentiation; collects the declarations and functions it
+    makes."""
 
     def __init__(self, types: Mapping[str, AdtDecl]) -> None:
         self.types: dict[str, AdtDecl] = dict(types)
@@ -38,7 +39,8 @@ class Tangents:
     # -- types
 
     def of(self, t: Type) -> Type | None:
-        """The tangent type, declared where it is algebraic, or None where there is no derivative."""
+        """The tangent type, declared where it is algebraic, or None where there is no
+        derivative."""
         if isinstance(t, TensorType):
             return t if t.dtype.is_float else None
         if t not in self._known:

@@ -14,8 +14,9 @@ Check = Callable[[Module], None]
 
 @dataclass(frozen=True)
 class Pass:
-    """A named module-to-module function. `requires` are facts that must hold before it, `provides` facts
-    that hold after it, `breaks` facts that it may undo (`derivative-free`: no gradient operations)."""
+    """A named module-to-module function. `requires` are facts that must hold before it, `provides`
+    facts that hold after it, `breaks` facts that it may undo (`derivative-free`: no gradient
+    operations)."""
 
     name: str
     line: str
@@ -41,8 +42,8 @@ def run_passes(
 ) -> tuple[Module, tuple[Timing, ...]]:
     """The module after all passes in order, and how long each took.
 
-    `verify` runs between passes; `after` sees the module after each. Raises InternalError for a pass
-    whose requirement does not hold."""
+    `verify` runs between passes; `after` sees the module after each. Raises InternalError for a
+    pass whose requirement does not hold."""
     timings: list[Timing] = []
     for p in passes:
         missing = p.requires - facts

@@ -13,8 +13,9 @@ Key = tuple[object, ...]
 
 
 def eliminate_common_subexpressions(module: Module) -> Module:
-    """One walk per function with scoped tables. Operations with regions, calls, and those that define dims
-    are left alone; a failing operation may be replaced by an equal one that has already succeeded."""
+    """One walk per function with scoped tables. Operations with regions, calls, and those that
+    define dims are left alone; a failing operation may be replaced by an equal one that has already
+    succeeded."""
     return module.map_functions(_function)
 
 

@@ -12,15 +12,15 @@ from dlc.typesys.types import AdtType, ListType, Type, type_symbols
 
 
 def eliminate_dead_code(module: Module) -> Module:
-    """Removes unused pure operations, unused results and carries of structured ones, then functions that no
-    public function reaches, and types that no function mentions."""
+    """Removes unused pure operations, unused results and carries of structured ones, then functions
+    that no public function reaches, and types that no function mentions."""
     effects = Effects(module)
     return prune(module.map_functions(lambda fn: _function(fn, effects)))
 
 
 def prune(module: Module) -> Module:
-    """The module without unreachable functions and unmentioned types. A module without public functions
-    keeps all functions."""
+    """The module without unreachable functions and unmentioned types. A module without public
+    functions keeps all functions."""
     roots = [n for n, f in module.functions.items() if f.attrs.get("public") is True]
     edges = calls(module)
     keep: dict[str, None] = {}

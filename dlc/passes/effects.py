@@ -11,8 +11,8 @@ STRUCTURED = frozenset("if match for loop map call yield return value_and_grad v
 
 
 class Effects:
-    """Which functions and operations of a module may fail. A failing operation keeps its place: it is not
-    removed when unused, not hoisted out of a branch or a loop."""
+    """Which functions and operations of a module may fail. A failing operation keeps its place: it
+    is not removed when unused, not hoisted out of a branch or a loop."""
 
     def __init__(self, module: Module) -> None:
         self._may_fail: dict[str, bool] = dict.fromkeys(module.functions, False)
@@ -38,7 +38,8 @@ class Effects:
 
 
 def calls(module: Module) -> Mapping[str, tuple[str, ...]]:
-    """For each function the functions that it names (calls and derivatives), each once, in order."""
+    """For each function the functions that it names (calls and derivatives), each once, in
+    order."""
     out: dict[str, tuple[str, ...]] = {}
     for name, fn in module.functions.items():
         named = [op.attr_str("fn") for op in walk(fn.body) if "fn" in op.attrs]

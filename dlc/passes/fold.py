@@ -1,4 +1,5 @@
-"""Constant folding through the cards, decided branches, and the algebraic rules of `dlc.passes.rules`."""
+"""Constant folding through the cards, decided branches, and the algebraic rules of
+`dlc.passes.rules`."""
 
 from __future__ import annotations
 

@@ -9,14 +9,15 @@ from dlc.passes.effects import calls
 from dlc.typesys.dims import Dim
 
 SMALL = 40
-"""A callee of at most this many operations is inlined at every call; a larger one if it is called once."""
+"""A callee of at most this many operations is inlined at every call; a larger one if it is called
+once."""
 LARGEST = 4000
 """A function is not grown beyond this many operations."""
 
 
 def inline_calls(module: Module) -> Module:
-    """Callees first. Recursive functions, those with a rule of their own (`vjp`) and those that a derivative
-    still names stay functions; so do public ones, for their callers outside."""
+    """Callees first. Recursive functions, those with a rule of their own (`vjp`) and those that a
+    derivative still names stay functions; so do public ones, for their callers outside."""
     order, recursive = _order(module)
     named = _derivative_targets(module)
     uses = _call_counts(module)
@@ -136,8 +137,8 @@ class _Inliner:
 
 
 def bind_dims(module: Module, name: str, dims: dict[str, int]) -> Module:
-    """The public function `name` with some of its dims made numbers; what it calls with constant dims is
-    specialised to them in turn (one copy per set of constants)."""
+    """The public function `name` with some of its dims made numbers; what it calls with constant
+    dims is specialised to them in turn (one copy per set of constants)."""
     fn = module.functions[name]
     made: dict[str, Function] = {}
     bound = _specialise(fn, {d: Dim.const(n) for d, n in dims.items()}, fn.name)

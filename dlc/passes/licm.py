@@ -1,4 +1,5 @@
-"""Loop-invariant code motion: what a loop's body computes anew each turn from outside values alone."""
+"""Loop-invariant code motion: what a loop's body computes anew each turn from outside values
+alone."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ LOOPS = ("for", "loop", "map")
 def hoist_invariants(module: Module) -> Module:
     """Moves pure operations that cannot fail out of `for`, `loop` and `map`, innermost loops first.
 
-    An operation with regions moves as a whole. Nothing is moved out of a branch: it might compute what
-    is never used."""
+    An operation with regions moves as a whole. Nothing is moved out of a branch: it might compute
+    what is never used."""
     effects = Effects(module)
     return module.map_functions(lambda fn: _function(fn, effects))
 

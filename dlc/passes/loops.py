@@ -1,4 +1,5 @@
-"""Canonical loops and branches: carries that never change, loops of no or one turn, equal yields."""
+"""Canonical loops and branches: carries that never change, loops of no or one turn, equal
+yields."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from dlc.ir.rewrite import Substitution
 
 
 def canonicalise_loops(module: Module) -> Module:
-    """Drops carries that stay what they were (the body sees the init), loops without turns, and results that
-    every branch yields alike from outside."""
+    """Drops carries that stay what they were (the body sees the init), loops without turns, and
+    results that every branch yields alike from outside."""
     return module.map_functions(_function)
 
 

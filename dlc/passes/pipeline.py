@@ -1,6 +1,7 @@
 """The passes by name, and the order in which a compile runs them.
 
-Autodiff stands between `BEFORE` and `AFTER`; the driver runs it, since it is no pass of this folder.
+Autodiff stands between `BEFORE` and `AFTER`; the driver runs it, since it is no pass of this
+folder.
 """
 
 from __future__ import annotations

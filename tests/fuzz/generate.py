@@ -1,10 +1,12 @@
-"""Random well-typed dl programs with control flow: `program(seed)` gives a source and fitting arguments.
+"""Random well-typed dl programs with control flow: `program(seed)` gives a source and fitting
+arguments.
 
-A program has a tree type, a few helper functions, one recursion over the tree, and an exported `main`. Every
-construct of the language's core appears: nested `if`, counted loops with `break` and `continue`, `while`, early
-`return`, lists, element assignment, `match`, calls, `mut` parameters, gathers. Values are kept small
-(everything float passes through `tanh` now and then), indices in bounds, and conditions on floats away from
-ties, so that back ends may round differently without taking different paths.
+A program has a tree type, a few helper functions, one recursion over the tree, and an exported
+`main`. Every construct of the language's core appears: nested `if`, counted loops with `break` and
+`continue`, `while`, early `return`, lists, element assignment, `match`, calls, `mut` parameters,
+gathers. Values are kept small (everything float passes through `tanh` now and then), indices in
+bounds, and conditions on floats away from ties, so that back ends may round differently without
+taking different paths.
 """
 
 from __future__ import annotations
@@ -188,7 +190,9 @@ class Generator:
     def cond(self, s: Scope, d: int = 0) -> str:
         k = int(self.rng.integers(4))
         if k == 0:
-            return f"{self.expr(INT, s, d + 1)} {self.pick(['<', '>', '==', '!='])} {self.expr(INT, s, d + 1)}"
+            return f"{self.expr(INT, s, d + 1)} {self.pick(['<', '>', '==', '!='])} {
+                self.expr(INT, s, d + 1)
+            }"
         if k == 1:
             return f"sin({self.expr(FLOAT, s, d + 1)}) > {self.rng.uniform(-0.9, 0.9):.3f}"
         if k == 2 and d < 2:

@@ -28,7 +28,8 @@ class Licence(Enum):
 
 @dataclass
 class Match:
-    """An operation under a rule: who made its operands, which are constants, and what the rule emits."""
+    """An operation under a rule: who made its operands, which are constants, and what the rule
+    emits."""
 
     op: Op
     makers: Mapping[Value, Op]
@@ -70,7 +71,8 @@ class Match:
 
 @dataclass(frozen=True)
 class Rule:
-    """`apply` gives the value that stands for the operation's result, or None where it doesn't match."""
+    """`apply` gives the value that stands for the operation's result, or None where it doesn't
+    match."""
 
     name: str
     line: str
@@ -88,7 +90,8 @@ def _identity(side: int, number: float) -> Callable[[Match], Value | None]:
 
 
 def _add_zero(side: int) -> Callable[[Match], Value | None]:
-    """`x + 0` is `x` for whole numbers; for floats `-0 + 0` is `+0`, so only `x + -0` would be exact."""
+    """`x + 0` is `x` for whole numbers; for floats `-0 + 0` is `+0`, so only `x + -0` would be
+    exact."""
 
     def apply(m: Match) -> Value | None:
         ok = m.type.dtype.is_int and m.is_number(m.operand(1 - side), 0)
@@ -149,7 +152,8 @@ def _index_insert(m: Match) -> Value | None:
 
 
 def _not_compare(m: Match) -> Value | None:
-    """`not (a == b)` is `a != b`, also for NaN; orders are not negated, since NaN makes both false."""
+    """`not (a == b)` is `a != b`, also for NaN; orders are not negated, since NaN makes both
+    false."""
     for name, other in (("eq", "ne"), ("ne", "eq")):
         inner = m.maker(m.operand(0), name)
         if inner is not None and m.type.dtype.is_bool:
