@@ -463,6 +463,11 @@ class BFunction:
     entry: bool = False
     loc: Loc = NOWHERE
     remarks: tuple[tuple[Loc, str], ...] = ()
+    result_names: tuple[str, ...] = ()
+    """The names that `result_types` have for `result_dims`, in the same order."""
+    inout: tuple[tuple[int, int], ...] = ()
+    """(parameter, result): the IR results that take the place of `inout` parameters. The other
+    tensor results of known size are the `out` parameters, in order."""
 
 
 @dataclass(frozen=True, eq=False)
