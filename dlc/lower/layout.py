@@ -191,20 +191,11 @@ class Layout:
             at += n
         return tuple(out)
 
-    def initialisers(self, t: surface.Model) -> tuple[tuple[str, tuple[float, ...]] | None, ...]:
-        """For each leaf the name and the numbers of its initialiser, or None without one."""
-        out: list[tuple[str, tuple[float, ...]] | None] = []
-        for field, (_, ft) in zip(self._models[t.name].fields, self.fields(t), strict=True):
-            inner = ft.element if isinstance(ft, surface.Array) else ft
-            if isinstance(inner, surface.Model):
-                out.extend(self.initialisers(inner))
-            else:
-                said = None if field.init is None else (field.init.name, field.init.arguments)
-                out.extend([said] * self.count(ft))
-        return tuple(out)
+    def model_decl(self, qualified: str) -> ModelDecl:
+        return self._models[qualified]
 
-    def model(self, t: surface.Model) -> ModelDecl:
-        return self._models[t.name]
+    def adt_decl(self, qualified: str) -> SurfaceAdt:
+        return self._adts[qualified]
 
     # -- lists
 

@@ -1,0 +1,66 @@
+"""The one door of this folder: a checked program in, a module and its interface out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dlc.check.instances import Static
+from dlc.check.program import Checked
+from dlc.diag import CompileError, error
+from dlc.ir.core import Module
+from dlc.lower.border import interface_of
+from dlc.lower.program import Instances, OnnxFunction, instances
+from dlc.lower.weights import init_function, parameter_set
+from dlc.typesys import surface
+from dlc.typesys.interface import Interface, ParameterSet
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program as IR, and what crosses its border."""
+
+    module: Module
+    interface: Interface
+
+
+def lower(
+    checked: Checked,
+    *,
+    consts: Mapping[str, Mapping[str, Static]] | None = None,
+    onnx: Mapping[str, OnnxFunction] | None = None,
+    entries: Sequence[str] | None = None,
+    tests: bool = False,
+    initialisers: bool = True,
+) -> Lowered:
+    """The program's exports (all, or those of `entries`), and its tests if asked for.
+
+    `consts` gives const dims by export (`{"beam": {"K": 8}}`), `onnx` the functions of imported
+    models. With `initialisers` every parameter set has a function `init.<name>`.
+
+    Raises CompileError: E0601 for a const dim without a number, E0611, E0612."""
+    wanted = checked.exports if entries is None else tuple(entries)
+    try:
+        made = instances(checked, consts or {}, onnx or {}, wanted, tests)
+    except RecursionError:
+        raise CompileError(error("E0612", "this program is nested too deeply to lower")) from None
+    functions = dict(made.module.functions)
+    sets: list[ParameterSet] = []
+    for name, t in _models(checked, made).items():
+        function = init_function(made.layout, f"init.{name}", t) if initialisers else None
+        if function is not None:
+            functions[function.name] = function
+        sets.append(parameter_set(made.layout, name, t, function and function.name))
+    interface = interface_of(checked, made, sets)
+    return Lowered(Module.of({**made.module.types, **made.layout.types}, functions), interface)
+
+
+def _models(checked: Checked, made: Instances) -> Mapping[str, surface.Model]:
+    """The parameter sets that the entries use, with the types that they have there."""
+    out: dict[str, surface.Model] = {}
+    for e in made.entries:
+        for p in e.callee.typed.params:
+            name = p.local.name
+            if isinstance(p.type, surface.Model) and name in checked.parameter_sets:
+                out.setdefault(name, p.type)
+    return out
