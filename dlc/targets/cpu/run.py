@@ -1,7 +1,7 @@
 """Compile a bufferised module into this process and call its entries with numpy arrays.
 
     net = compile_module(bmodule)
-    y, = net.call("logits", {"N": 3}, [x])
+    (y,) = net.call("logits", [x, ("Node", ("Leaf", 1), ("Leaf", 2))])
 
 What `dlc.load` and the tests stand on. Calls go through the raw entry (see `emit.entry`), on the
 very object that would be shipped. Any number of threads may call one `Compiled`.
@@ -16,21 +16,23 @@ from typing import Any
 
 import numpy as np
 
-from dlc.diag import InternalError
+from dlc.evaluate.arguments import Arguments
+from dlc.ir.core import Function, Region, Value
 from dlc.memory.form import BFunction, BModule, Param
 from dlc.targets.cpu.emit import EmitOptions, Emitted, emit
 from dlc.targets.cpu.emit.context import STATUS
-from dlc.targets.cpu.emit.entry import results_of
+from dlc.targets.cpu.emit.entry import Result, results_of
 from dlc.targets.cpu.llvm import Library, Options, Target, compile_object, host_target, load
-from dlc.typesys.dims import Dim
+from dlc.targets.cpu.schema import Schema
+from dlc.targets.cpu.values import Flat, decode, encode, room_for
 from dlc.typesys.types import TensorType
 
 Array = np.ndarray[Any, Any]
 
 
 class CallError(Exception):
-    """A call that ended with a status: `status` by name, the place in the source, and what was found
-    and wanted."""
+    """A call that ended with a status: `status` by name, the place in the source, and what was
+    found and wanted."""
 
     def __init__(self, status: str, line: int, column: int, got: int, want: int, what: str) -> None:
         super().__init__(f"{status} at {line}:{column}: {what} (got {got}, want {want})")
@@ -58,6 +60,8 @@ RawFunction = ctypes.CFUNCTYPE(
 )  # fmt: skip
 
 ALIGN = 64
+LIMIT = 1 << 36
+"""Bytes and elements beyond which a call is not tried again."""
 
 
 def aligned(n: int) -> Array:
@@ -69,7 +73,7 @@ def aligned(n: int) -> Array:
 
 @dataclass(frozen=True)
 class Called:
-    """What a call gave: results in order (those in place of a parameter included), and the arena
+    """What a call gave: the results in order (those in place of a parameter included) and the arena
     bytes that it needed."""
 
     results: tuple[Any, ...]
@@ -77,46 +81,74 @@ class Called:
 
 
 class Compiled:
-    """A loaded module. `functions` are its entries by name."""
+    """A loaded module. Any number of threads may call it."""
 
     def __init__(self, bmodule: BModule, emitted: Emitted, library: Library, data: bytes) -> None:
         self.bmodule, self.emitted, self.library = bmodule, emitted, library
         self.object_bytes = len(data)
+        self.schema = emitted.schema
         self._raw = {
             name: RawFunction(library.address(symbol)) for name, symbol in emitted.entries.items()
         }
 
     def call(
-        self, name: str, dims: Mapping[str, int], args: Sequence[Any], arena: int = 1 << 16
-    ) -> tuple[Any, ...]:
-        """The results of an entry; the arena grows until the call has enough.
+        self, name: str, args: Sequence[Any], dims: Mapping[str, int] | None = None,
+        *, arena: int = 1 << 16, room: int = 64,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """The results of an entry, as the evaluator gives them.
 
-        `inout` arrays are changed in place. Raises: CallError.
+        Dims come from the shapes of the arguments; those that no argument determines are given in
+        `dims`. `inout` arrays are changed in place. `arena` bytes and `room` for results whose size
+        only the run decides (elements; nodes, children and rows of structures) grow until the call
+        has enough. Raises: RunError for arguments that do not fit, CallError.
         """
+        fn = self.bmodule.functions[name]
+        values, env = self._convert(fn, args, dims)
+        pairs = zip(_given(fn), values, strict=True)
+        saved = [x.copy() if p.mode == "inout" else None for p, x in pairs]
         while True:
             try:
-                return self.call_once(name, dims, args, aligned(arena)).results
+                return self._once(fn, values, env, aligned(arena), room).results
             except CallError as e:
-                if e.status != "arena" or arena > 1 << 36:
+                if e.status == "arena" and arena < LIMIT:
+                    arena = max(2 * arena, -(-e.want // ALIGN) * ALIGN)
+                elif e.status == "space" and room < LIMIT:
+                    room *= 4
+                else:
                     raise
-                arena = max(2 * arena, -(-e.want // ALIGN) * ALIGN)
+            for x, old in zip(values, saved, strict=True):
+                if old is not None:
+                    x[...] = old
 
     def call_once(
-        self, name: str, dims: Mapping[str, int], args: Sequence[Any], arena: Array
+        self,
+        name: str,
+        args: Sequence[Any],
+        arena: Array,
+        dims: Mapping[str, int] | None = None,
+        room: int = 64,
     ) -> Called:
-        """One call with this arena."""
+        """One call with this arena. Raises: CallError."""
         fn = self.bmodule.functions[name]
-        call = _Call(fn, dims)
-        call.give(args)
+        values, env = self._convert(fn, args, dims)
+        return self._once(fn, values, env, arena, room)
+
+    def _convert(
+        self, fn: BFunction, args: Sequence[Any], dims: Mapping[str, int] | None
+    ) -> tuple[list[Any], dict[str, int]]:
+        params = tuple(Value(p.type, p.name) for p in _given(fn))
+        head = Function(fn.name, fn.dims, params, (), Region((), ()))
+        return Arguments(self.schema.types).convert(head, args, dims)
+
+    def _once(
+        self, fn: BFunction, values: Sequence[Any], env: Mapping[str, int], arena: Array, room: int
+    ) -> Called:
+        call = _Call(fn, self.schema, env, values, room)
         error = ErrorRecord(size=ctypes.sizeof(ErrorRecord))
-        code = self._raw[name](
-            call.dims.ctypes.data,
-            ctypes.addressof(call.args),
-            ctypes.addressof(call.outs),
-            arena.ctypes.data,
-            arena.nbytes,
-            ctypes.addressof(error),
-        )
+        code: int = self._raw[fn.name](
+            call.dims.ctypes.data, ctypes.addressof(call.args), ctypes.addressof(call.outs),
+            arena.ctypes.data, arena.nbytes, ctypes.addressof(error),
+        )  # fmt: skip
         if code:
             raise CallError(
                 STATUS[code], error.line, error.column, error.got, error.want,
@@ -125,61 +157,91 @@ class Compiled:
         return Called(call.take(), int(error.got))
 
 
+def _given(fn: BFunction) -> tuple[Param, ...]:
+    """The parameters that an argument is given for."""
+    return tuple(p for p in fn.params if p.mode != "out")
+
+
 class _Call:
-    """Arguments and results of one call, laid out for the raw entry."""
+    """Arguments and room for results of one call, laid out for the raw entry."""
 
-    def __init__(self, fn: BFunction, dims: Mapping[str, int]) -> None:
-        self.fn, self.env = fn, dims
-        self.dims = np.array([dims[d] for d in fn.dims] or [0], np.int64)
+    def __init__(
+        self,
+        fn: BFunction,
+        schema: Schema,
+        env: Mapping[str, int],
+        values: Sequence[Any],
+        room: int,
+    ) -> None:
+        self.schema, self.env = schema, dict(env)
+        self.dims = np.array([env[d] for d in fn.dims] or [0], np.int64)
         self.results = results_of(fn)
-        given = [p for p in fn.params if p.mode != "out"]
-        self.args = (ctypes.c_void_p * max(1, len(given)))()
-        self.outs = (ctypes.c_void_p * max(1, len(self.results)))()
         self.keep: list[Any] = []
-        self.taken: dict[Param, Any] = {}
+        self.given = dict(zip(_given(fn), values, strict=True))
+        self.args = (ctypes.c_void_p * max(1, len(values)))()
+        for i, (p, x) in enumerate(self.given.items()):
+            self.args[i] = self._argument(p, x)
+        self.outs = (ctypes.c_void_p * max(1, len(self.results)))()
+        self.rooms = [self._room(r, room) for r in self.results]
+        for j, x in enumerate(self.rooms):
+            self.outs[j] = _address(x)
 
-    def give(self, args: Sequence[Any]) -> None:
-        given = [p for p in self.fn.params if p.mode != "out"]
-        for i, (p, x) in enumerate(zip(given, args, strict=True)):
-            if not isinstance(p.type, TensorType):
-                raise InternalError("no structures yet")
-            array = np.asarray(x, p.type.dtype.numpy)
-            shape = self.shape(p.type)
-            if array.shape != shape:
-                raise ValueError(f"{p.name} is {array.shape}, not {shape}")
-            if p.mode == "in":
-                array = np.ascontiguousarray(array).reshape(shape)
-            elif not isinstance(x, np.ndarray) or array is not x or not x.flags.c_contiguous:
-                raise ValueError(f"{p.name} is changed in place: give it as a dense array")
-            self.keep.append(array)
-            self.taken[p] = array
-            self.args[i] = array.ctypes.data
-        self.buffers: list[Array | None] = []
-        for j, r in enumerate(self.results):
-            if not isinstance(r.type, TensorType):
-                raise InternalError("no structures yet")
-            if isinstance(r.holder, Param) and r.holder.mode == "inout":
-                self.buffers.append(None)
-                continue
-            buffer = np.empty(self.shape(r.type), r.type.dtype.numpy)
-            self.buffers.append(buffer)
-            self.outs[j] = buffer.ctypes.data
+    def _argument(self, p: Param, x: Any) -> int:
+        if not isinstance(p.type, TensorType):
+            flat = encode(self.schema, p.type, x)
+            self.keep.append(flat)
+            return ctypes.addressof(flat.record)
+        array = np.asarray(x)
+        if not array.flags.c_contiguous:
+            if p.mode == "inout":
+                raise ValueError(f"`{p.name}` is changed in place: it must be a dense array")
+            array = np.ascontiguousarray(array)
+        self.keep.append(array)
+        return array.ctypes.data
+
+    def _room(self, r: Result, room: int) -> Any:
+        if isinstance(r.holder, Param) and r.holder.mode == "inout":
+            return None
+        if not isinstance(r.type, TensorType):
+            return room_for(self.schema, r.type, self.env, room)
+        if r.hidden:
+            return _HiddenArray(r.type, room)
+        return np.empty(tuple(d.evaluate(self.env) for d in r.type.shape), r.type.dtype.numpy)
 
     def take(self) -> tuple[Any, ...]:
-        out: list[Any] = []
-        for r, buffer in zip(self.results, self.buffers, strict=True):
-            if buffer is None:
-                assert isinstance(r.holder, Param)
-                out.append(self.taken[r.holder])
-            else:
-                out.append(buffer if buffer.shape else buffer[()])
-        return tuple(out)
+        """The results after the call."""
+        return tuple(self._take(r, x) for r, x in zip(self.results, self.rooms, strict=True))
 
-    def shape(self, t: TensorType) -> tuple[int, ...]:
-        return tuple(self.value(d) for d in t.shape)
+    def _take(self, r: Result, x: Any) -> Any:
+        if x is None:
+            assert isinstance(r.holder, Param)
+            return self.given[r.holder]
+        if isinstance(x, Flat):
+            assert not isinstance(r.type, TensorType)
+            return decode(self.schema, r.type, x, self.env)
+        return x.array() if isinstance(x, _HiddenArray) else x[()]
 
-    def value(self, d: Dim) -> int:
-        return d.evaluate(self.env)
+
+def _address(x: Any) -> int | None:
+    """What the raw entry is given for a result."""
+    if isinstance(x, Flat):
+        return ctypes.addressof(x.record)
+    if isinstance(x, _HiddenArray):
+        return x.record.ctypes.data
+    return None if x is None else int(x.ctypes.data)
+
+
+class _HiddenArray:
+    """A `dlc_array`: room for a tensor whose size the call decides."""
+
+    def __init__(self, t: TensorType, room: int) -> None:
+        self.data = np.empty(room, t.dtype.numpy)
+        self.record = np.array([self.data.ctypes.data, room, *[0] * t.rank], np.int64)
+
+    def array(self) -> Array:
+        shape = tuple(int(n) for n in self.record[2:])
+        size = int(np.prod(shape, dtype=np.int64))
+        return self.data[:size].reshape(shape).copy()
 
 
 def compile_module(

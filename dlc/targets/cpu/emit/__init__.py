@@ -20,6 +20,7 @@ from dlc.targets.cpu.emit.groups import emission_order, emit_group
 from dlc.targets.cpu.emit.statements import STATEMENTS
 from dlc.targets.cpu.emit.unit import EmitOptions, Unit, entry_symbol
 from dlc.targets.cpu.llvm import Target
+from dlc.targets.cpu.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Emitted:
 
     text: str
     entries: Mapping[str, str]
+    schema: Schema
+    """How structures cross the entries."""
 
 
 def emit(bmodule: BModule, target: Target, options: EmitOptions | None = None) -> Emitted:
@@ -43,7 +46,7 @@ def emit(bmodule: BModule, target: Target, options: EmitOptions | None = None) -
         for fn in bmodule.functions.values()
         if fn.entry
     }
-    return Emitted(unit.module.text(), MappingProxyType(entries))
+    return Emitted(unit.module.text(), MappingProxyType(entries), unit.schema)
 
 
 __all__ = ["EmitOptions", "Emitted", "emit", "entry_symbol"]

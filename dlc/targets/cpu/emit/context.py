@@ -32,6 +32,9 @@ SIZE = 64
 """i64: bytes of the arena."""
 CONTEXT_BYTES = 72
 
+ALIGN = 64
+"""The arena starts at a multiple of this, and is a multiple long."""
+
 MAX_DIM = 2**31 - 1
 """The largest dim: every index is an i32."""
 

@@ -20,11 +20,15 @@ from dlc.diag import InternalError
 from dlc.memory.form import BFunction, Param, Reg
 from dlc.targets.cpu.emit import context
 from dlc.targets.cpu.emit.body import Body, Emitters
+from dlc.targets.cpu.emit.deliver import deliver
+from dlc.targets.cpu.emit.receive import receive
+from dlc.targets.cpu.emit.structs import member
 from dlc.targets.cpu.emit.unit import Unit, entry_symbol, register_type
+from dlc.targets.cpu.kernels import kernel
 from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Value
 from dlc.typesys.dtypes import DType
-from dlc.typesys.types import TensorType, Type
+from dlc.typesys.types import TensorType, Type, type_symbols
 
 ERR_CODE, ERR_LINE, ERR_COLUMN, ERR_GOT, ERR_WANT, ERR_WHAT, ERR_BYTES = 4, 8, 12, 16, 24, 32, 96
 """Byte offsets in `dlc_error`, and its size."""
@@ -38,23 +42,27 @@ _PARAMS = (
 @dataclass(frozen=True)
 class Result:
     """An IR result: its type, and what holds it: an `out` parameter, an `inout` parameter that it
-    takes the place of, or a returned register."""
+    takes the place of, or a returned register. `hidden`: a tensor whose size the function finds."""
 
     type: Type
     holder: Param | Reg
+    hidden: bool = False
 
 
 def results_of(fn: BFunction) -> tuple[Result, ...]:
     """The IR results in order."""
+    given = [p for p in fn.params if p.mode != "out"]
+    updated = {result: given[param] for param, result in fn.inout if given[param].mode == "inout"}
     outs = iter([p for p in fn.params if p.mode == "out"])
     regs = iter(fn.results)
     found: list[Result] = []
-    for t in fn.result_types:
-        known = isinstance(t, TensorType) and t.rank > 0
-        holder = next(outs, None) if known else next(regs, None)
+    for j, t in enumerate(fn.result_types):
+        tensor = isinstance(t, TensorType) and t.rank > 0
+        hidden = tensor and any(n not in fn.dims for n in type_symbols(t))
+        holder = updated.get(j) or next(outs if tensor and not hidden else regs, None)
         if holder is None:
-            raise InternalError(f"results of {fn.name}", stage="emit")
-        found.append(Result(t, holder))
+            raise InternalError(f"{fn.name}: nothing holds result {j}", stage="emit")
+        found.append(Result(t, holder, hidden))
     return tuple(found)
 
 
@@ -63,7 +71,10 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     f = Builder(
         unit.module, entry_symbol(unit.options.prefix, fn.name), "i32", _PARAMS, linkage="external"
     )
-    dims, args, outs, arena, bytes_, err = f.params
+    dims, args, outs, given, bytes_, err = f.params
+    # Null is the answer of an allocation that failed, so the arena is never there.
+    none = f.let("ptr", f"inttoptr i64 {context.ALIGN} to ptr")
+    arena = f.select(f.icmp("eq", given, Value("ptr", "null")), none, given)
     ctx = f.alloca("i8", context.CONTEXT_BYTES, 8)
     _start_context(f, ctx, arena, bytes_, unit.options.fuel)
     unwind = f.label("unwind")
@@ -80,6 +91,8 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     b.leave_unless(f.icmp("eq", code, 0))
     for i, r in enumerate(fn.results):
         b.set(r, f.field(result, 1 + i, register_type(r.type)))
+    for i, name in enumerate(fn.result_names):
+        b.fix(name, f.field(result, 1 + len(fn.results) + i, INDEX))
     for j, r in enumerate(results_of(fn)):
         if isinstance(r.holder, Reg):
             _return_value(b, r.type, r.holder, f.load("ptr", f.gep("ptr", outs, j)))
@@ -138,14 +151,31 @@ def _argument(b: Body, p: Param, at: Value) -> Value:
         if isinstance(p.reg.type, DType):
             return convert.load(b.f, p.type.dtype.name, at)
         return at
-    raise InternalError("no structures yet", stage="emit")
+    return receive(b, p.type, at, p.name)
 
 
 def _return_value(b: Body, t: Type, r: Reg, at: Value) -> None:
-    if isinstance(t, TensorType) and isinstance(r.type, DType):
+    if not isinstance(t, TensorType):
+        deliver(b, t, b.get(r), at, b.frame())
+    elif isinstance(r.type, DType):
         convert.store(b.f, t.dtype.name, b.get(r), at)
-        return
-    raise InternalError("no structures yet", stage="emit")
+    else:
+        _return_array(b, t, b.get(r), at)
+
+
+def _return_array(b: Body, t: TensorType, data: Value, at: Value) -> None:
+    """A tensor whose size the function found: `dlc_array { void *data; int64 capacity; int64
+    dims[rank]; }`, capacity in elements."""
+    f = b.f
+    struct = f"{{ ptr, i64, [{t.rank} x i64] }}"
+    size = b.dim(t.size)
+    have = f.load(INDEX, member(f, struct, at, 1))
+    b.check(f.icmp("sle", size, have), "space", b.fn.loc, have, size, "elements of a result")
+    to = f.load("ptr", member(f, struct, at, 0))
+    f.call(kernel(f.module, "copy", t.dtype.name), to, data, size)
+    dims = member(f, struct, at, 2)
+    for i, d in enumerate(t.shape):
+        f.store(b.dim(d), f.gep(INDEX, dims, i))
 
 
 def _report_function(unit: Unit) -> Function:

@@ -18,8 +18,9 @@ from dlc.memory.form import (
     RegKind,
     Variant,
 )
-from dlc.memory.frame import FrameLayout, frame_layout, statements, tag_base
+from dlc.memory.frame import FrameLayout, frame_layout, statements
 from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Function, Module, Signature, Target
+from dlc.targets.cpu.schema import Schema
 from dlc.typesys.dtypes import DType
 
 
@@ -65,7 +66,7 @@ class Unit:
         self.groups: Mapping[int, tuple[BFunction, ...]] = _groups(bmodule)
         self.allocating = _allocating(bmodule)
         self.types: Mapping[str, AdtDecl] = _types(bmodule)
-        self.tag_base = tag_base(self.types)
+        self.schema = Schema.of(self.types)
         self._layouts: dict[str, FrameLayout] = {}
 
     def group_of(self, fn: BFunction) -> frozenset[str]:

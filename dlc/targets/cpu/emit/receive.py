@@ -1,0 +1,360 @@
+"""Structures coming in: flat arrays (see `schema`) become records and lists in the heap.
+
+One pass over the nodes checks every tag, child and row: a child lies before its parent, has the
+right type and no other parent, so the value is a tree. A failure is the status `struct`; `got` is
+the number of the node, child or row. Tensors of records stay where the caller has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlc.memory.frame import BLOCK, CELL, element_layout, field_offset
+from dlc.targets.cpu.emit import context
+from dlc.targets.cpu.emit.body import Body
+from dlc.targets.cpu.emit.dims import CheckedSize, emit_dim
+from dlc.targets.cpu.emit.heap import alloc_function, new_function, push_function
+from dlc.targets.cpu.emit.structs import (
+    CHILD_COUNT,
+    CHILDREN,
+    COLUMNS,
+    LENGTH,
+    NODES,
+    ROOT,
+    ROWS,
+    TAGS,
+    VALUE,
+    TypeDims,
+    member,
+)
+from dlc.targets.cpu.emit.unit import Unit
+from dlc.targets.cpu.kernels import kernel
+from dlc.targets.cpu.kernels.math import convert
+from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Builder, Function, Operand, Value
+from dlc.targets.cpu.schema import Child, Items, Leaf, Part, Schema, Shape, own_leaves
+from dlc.typesys.dims import Dim
+from dlc.typesys.types import AdtType, ListType
+
+Lookup = Callable[[str], Value]
+_NULL = Value("ptr", "null")
+
+
+def record_stride(schema: Schema) -> int:
+    """Bytes from node to node: every input record has room for the largest constructor."""
+    return CELL * max((1 + len(s.dims) + len(s.fields) for s in schema.shapes), default=1)
+
+
+class Reader:
+    """Reads parts of a value at the cursors. `check` and `need` leave the function being written
+    after a failure."""
+
+    def __init__(
+        self,
+        f: Builder,
+        poisoned: bool,
+        ctx: Value,
+        top: Value,
+        value: Value,
+        own: int,
+        leaves: int,
+        cursors: Value,
+        place: tuple[Operand, Operand],
+        check: Callable[[Value, Operand, Operand, str], None],
+        need: Callable[[Value], None],
+    ) -> None:
+        self.f, self.poisoned, self.ctx, self.top, self.value = f, poisoned, ctx, top, value
+        self.own, self.leaves, self.cursors = own, leaves, cursors
+        self.place, self.check, self.need = place, check, need
+
+    def get(self, at: int, type_: str) -> Value:
+        return self.f.load(type_, member(self.f, VALUE, self.value, at))
+
+    def _cursor(self, number: int) -> Value:
+        return self.f.gep(INDEX, self.cursors, number)
+
+    # -- leaves
+
+    def _advance(self, leaf: Leaf, offset: int, lookup: Lookup) -> tuple[Value, Value]:
+        """Address of a leaf's next row, and its number of elements."""
+        f = self.f
+        number = leaf.number + offset
+        at = self._cursor(number)
+        row = f.load(INDEX, at)
+        rows = f.load(INDEX, f.gep(INDEX, self.get(ROWS, "ptr"), number))
+        size = emit_dim(f, leaf.size, lookup)
+        after = f.add(row, size if leaf.varies else 1)
+        ok = f.and_(f.icmp("sle", after, rows), f.icmp("sge", size, 0))
+        self.check(ok, row, number, "a column has too few rows")
+        f.store(after, at)
+        column = f.load("ptr", f.gep("ptr", self.get(COLUMNS, "ptr"), number))
+        first = row if leaf.varies or leaf.is_scalar else f.mul(row, size)
+        return f.gep(ELEMENTS[leaf.dtype.name].memory, column, first), size
+
+    def read_leaf(self, leaf: Leaf, offset: int, to: Value, lookup: Lookup, inline: bool) -> None:
+        """A leaf into a record's cell (scalars as in a register, tensors by address) or, inline,
+        into a list's element."""
+        f = self.f
+        at, size = self._advance(leaf, offset, lookup)
+        name = leaf.dtype.name
+        if leaf.is_scalar:
+            x = convert.load(f, name, at)
+            if inline:
+                convert.store(f, name, x, to)
+            else:
+                f.store(x, to)
+        elif inline:
+            f.call(kernel(f.module, "copy", name), to, at, size)
+        else:
+            f.store(at, to)
+
+    # -- structure
+
+    def _next_child(self) -> Value:
+        f = self.f
+        at = self._cursor(self.own + self.leaves)
+        i = f.load(INDEX, at)
+        n = self.get(CHILD_COUNT, INDEX)
+        self.check(f.icmp("slt", i, n), i, n, "too few children")
+        f.store(f.add(i, 1), at)
+        return f.cast("sext", f.load("i32", f.gep("i32", self.get(CHILDREN, "ptr"), i)), INDEX)
+
+    def node(self, schema: Schema, t: AdtType, i: Value, bound: Value, nodes: Value) -> Value:
+        """The record of node i, checked to lie below `bound` and to be of the type."""
+        f = self.f
+        self.check(f.icmp("ult", i, bound), i, bound, "a node out of order")
+        tag = f.load("i32", f.gep("i32", self.get(TAGS, "ptr"), i))
+        local = f.sub(tag, schema.tag_base[t.name])
+        count = len(schema.types[t.name].constructors)
+        self.check(f.icmp("ult", local, count), i, f.cast("sext", tag, INDEX), "a node's type")
+        return f.gep("i8", nodes, f.mul(i, record_stride(schema)))
+
+    def read_child(self, schema: Schema, t: AdtType, bound: Value, nodes: Value) -> Value:
+        """The next child: a node that had no parent before."""
+        f = self.f
+        i = self._next_child()
+        record = self.node(schema, t, i, bound, nodes)
+        mark = f.gep("i8", record, 4)
+        free = f.icmp("eq", f.load("i32", mark), 0)
+        self.check(free, i, 1, "a node with two parents")
+        f.store(Value("i32", "1"), mark)
+        return record
+
+    def read_list(
+        self,
+        schema: Schema,
+        items: Items,
+        count: Value,
+        bound: Value,
+        nodes: Value,
+        offset: int,
+        lookup: Lookup,
+    ) -> Value:
+        """A list of `count` elements."""
+        f = self.f
+        xs = f.call(new_function(f.module, self.poisoned), self.ctx, self.top, *self.place)
+        self.need(xs)
+        offsets, stride = element_layout(items.type)
+        sizes = CheckedSize(f, lookup)
+        by = sizes.emit(stride)
+        if sizes.overflow is not None:
+            self.check(f.not_(sizes.overflow), 0, -1, "elements of a list are too large")
+        places = [emit_dim(f, d, lookup) for d in offsets]
+        push = push_function(f.module, self.poisoned)
+        with f.loop(0, count, name="item"):
+            element = f.call(push, self.ctx, self.top, xs, by, *self.place)
+            self.need(element)
+            for part, at in zip(items.columns, places, strict=True):
+                to = f.gep("i8", element, at)
+                self.read_part(schema, part, to, bound, nodes, offset, lookup, True)
+        return xs
+
+    def read_part(
+        self,
+        schema: Schema,
+        part: Part,
+        to: Value,
+        bound: Value,
+        nodes: Value,
+        offset: int,
+        lookup: Lookup,
+        inline: bool,
+    ) -> None:
+        """One field of a record, or one column of an element."""
+        f = self.f
+        if isinstance(part, Leaf):
+            self.read_leaf(part, offset, to, lookup, inline)
+        elif isinstance(part, Child):
+            f.store(self.read_child(schema, part.type, bound, nodes), to)
+        else:
+            n = self._next_child()
+            self.check(f.icmp("sge", n, 0), n, 0, "a list of negative length")
+            xs = self.read_list(schema, part, n, bound, nodes, offset, lookup)
+            f.store(xs, to)
+
+
+# -- the nodes of a value -------------------------------------------------------------------------
+
+_PARAMS = (
+    ("ptr", "ctx"), ("ptr", "top"), ("ptr", "value"), ("ptr", "dims"), ("ptr", "cursors"),
+    ("i32", "line"), ("i32", "column"),
+)  # fmt: skip
+
+
+def _nodes_function(unit: Unit, own: int) -> Function:
+    """`dlc.receive.<own>(ctx, top, value, dims, cursors, line, column)`: the records of all nodes,
+    in a block; null after a failure. `own` columns come before those of the module."""
+
+    def emit() -> tuple[Function, str]:
+        f = Builder(unit.module, f"dlc.receive.{own}", "ptr", _PARAMS, inline="never")
+        _Nodes(unit, f, own).emit()
+        return f.finish()
+
+    return unit.module.function(f"dlc.receive.{own}", emit)
+
+
+class _Nodes:
+    def __init__(self, unit: Unit, f: Builder, own: int) -> None:
+        self.unit, self.f, self.schema = unit, f, unit.schema
+        ctx, top, value, self.dims, cursors, line, column = f.params
+        self.ctx, self.place = ctx, (line, column)
+        self.type_dims = TypeDims(unit.schema)
+        poisoned = unit.options.poison
+        self.reader = Reader(
+            f, poisoned, ctx, top, value, own, len(unit.schema.leaves), cursors, (line, column),
+            self._check, self._need,
+        )  # fmt: skip
+        self.own, self.top = own, top
+
+    def _check(self, ok: Value, got: Operand, want: Operand, what: str) -> None:
+        f = self.f
+        good, bad = f.label("ok"), f.label("bad")
+        f.branch_if(ok, good, bad)
+        f.start(bad)
+        f.call(
+            context.fail_function(f.module), self.ctx, context.status("struct"), *self.place,
+            got, want, context.text(f.module, what),
+        )  # fmt: skip
+        f.ret(_NULL)
+        f.start(good)
+
+    def _need(self, x: Value) -> None:
+        f = self.f
+        good, bad = f.label("ok"), f.label("bad")
+        f.branch_if(f.icmp("ne", x, _NULL), good, bad)
+        f.start(bad)
+        f.ret(_NULL)
+        f.start(good)
+
+    def emit(self) -> None:
+        f, reader = self.f, self.reader
+        n = reader.get(NODES, INDEX)
+        self._check(f.icmp("ule", n, context.MAX_DIM), n, context.MAX_DIM, "number of nodes")
+        stride = record_stride(self.schema)
+        size = f.and_(f.add(f.mul(n, stride), BLOCK - 1), -BLOCK)
+        alloc = alloc_function(f.module, self.unit.options.poison)
+        nodes = f.call(alloc, self.ctx, self.top, size, *self.place)
+        self._need(nodes)
+        with f.loop(0, n, name="node") as loop:
+            i = loop.index
+            record = f.gep("i8", nodes, f.mul(i, stride))
+            tag = f.load("i32", f.gep("i32", reader.get(TAGS, "ptr"), i))
+            labels = [f.label("constructor") for _ in self.schema.shapes]
+            strange, done = f.label("strange"), f.label("read")
+            cases = [(s.tag, label) for s, label in zip(self.schema.shapes, labels, strict=True)]
+            f.switch(tag, strange, cases)
+            f.start(strange)
+            never = Value("i1", "false")
+            self._check(never, i, f.cast("sext", tag, INDEX), "a tag that no constructor has")
+            f.branch(done)
+            for s, label in zip(self.schema.shapes, labels, strict=True):
+                f.start(label)
+                self._constructor(s, record, i, nodes)
+                f.branch(done)
+            f.start(done)
+        f.ret(nodes)
+
+    def _constructor(self, s: Shape, record: Value, i: Value, nodes: Value) -> None:
+        f = self.f
+        f.store(Value(INDEX, str(s.local_tag)), record)
+        hidden: dict[str, Value] = {}
+
+        def lookup(name: str) -> Value:
+            known = hidden.get(name)
+            return known or self.type_dims.load(f, self.dims, s.type.name, name)
+
+        for k, (name, leaf) in enumerate(zip(s.constructor.dims, s.dims, strict=True)):
+            cell = f.gep("i8", record, CELL * (1 + k))
+            self.reader.read_leaf(leaf, self.own, cell, lookup, False)
+            n = hidden[name] = f.load(INDEX, cell)
+            self._check(f.icmp("ule", n, context.MAX_DIM), i, n, "a size out of range")
+        for k, part in enumerate(s.fields):
+            cell = f.gep("i8", record, field_offset(s.constructor, k))
+            self.reader.read_part(self.schema, part, cell, i, nodes, self.own, lookup, False)
+
+
+# -- parameters -----------------------------------------------------------------------------------
+
+
+def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
+    """The handle of a parameter that the `dlc_value` at `value` describes."""
+    f, unit = b.f, b.unit
+    schema = unit.schema
+    items, own = own_leaves(t) if isinstance(t, ListType) else (None, ())
+    total = len(own) + len(schema.leaves)
+    cursors = f.alloca(INDEX, total + 1, 8)
+    for k in range(total + 1):
+        f.store(f.index(0), f.gep(INDEX, cursors, k))
+    type_dims = TypeDims(schema)
+    dims = f.alloca(INDEX, max(1, type_dims.count), 8)
+    bound = schema.bindings(t)
+    values = {d: b.dim(d) for ds in bound.values() for d in ds}
+    type_dims.store(f, dims, schema, bound, values)
+    loc = b.fn.loc
+    top = b.frame()
+
+    def check(ok: Value, got: Operand, want: Operand, what: str) -> None:
+        b.check(ok, "struct", loc, got, want, f"{name}: {what}")
+
+    def need(x: Value) -> None:
+        b.leave_unless(f.icmp("ne", x, _NULL))
+
+    reader = Reader(
+        f, unit.options.poison, b.ctx, top, value, len(own), len(schema.leaves), cursors,
+        (loc.line, loc.column), check, need,
+    )  # fmt: skip
+    nodes = f.call(
+        _nodes_function(unit, len(own)), b.ctx, top, value, dims, cursors, loc.line, loc.column
+    )
+    need(nodes)
+    count, length = reader.get(NODES, INDEX), reader.get(LENGTH, INDEX)
+    if isinstance(t, AdtType):
+        check(f.icmp("eq", length, -1), length, -1, "a list where none is wanted")
+        root = reader.get(ROOT, INDEX)
+        handle = reader.node(schema, t, root, count, nodes)
+    else:
+        assert items is not None
+        ok = f.icmp("ule", length, context.MAX_DIM)
+        check(ok, length, context.MAX_DIM, "length of a list")
+        handle = reader.read_list(
+            schema, items, length, count, nodes, 0, lambda n: b.dim(Dim.sym(n))
+        )
+    _all_consumed(f, reader, total, cursors, check)
+    return handle
+
+
+def _all_consumed(
+    f: Builder,
+    reader: Reader,
+    total: int,
+    cursors: Value,
+    check: Callable[[Value, Operand, Operand, str], None],
+) -> None:
+    """Nothing may be left over: it would mean that the caller sees other sizes."""
+    used = f.load(INDEX, f.gep(INDEX, cursors, total))
+    children = reader.get(CHILD_COUNT, INDEX)
+    check(f.icmp("eq", used, children), used, children, "children left over")
+    rows = reader.get(ROWS, "ptr")
+    with f.loop(0, total, name="column") as loop:
+        used = f.load(INDEX, f.gep(INDEX, cursors, loop.index))
+        have = f.load(INDEX, f.gep(INDEX, rows, loop.index))
+        check(f.icmp("eq", used, have), loop.index, have, "rows of a column left over")
