@@ -98,7 +98,7 @@ class Tangents:
         params = (t,) if kind == "zero" else (t, t)
         sig = Signature(name, names, params, (result,))
         self._signatures[kind, t] = sig
-        b = Builder(self.types, DimNames(names)).nested(params, ("x", "y"))
+        b = Builder(self.types, DimNames(names)).nested(params, ("x", "y")[: len(params)])
         if kind == "zero":
             assert isinstance(t, ListType)
             r = self._zero_list(b, t, b.params[0])

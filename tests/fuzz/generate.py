@@ -190,9 +190,8 @@ class Generator:
     def cond(self, s: Scope, d: int = 0) -> str:
         k = int(self.rng.integers(4))
         if k == 0:
-            return f"{self.expr(INT, s, d + 1)} {self.pick(['<', '>', '==', '!='])} {
-                self.expr(INT, s, d + 1)
-            }"
+            a, b = self.expr(INT, s, d + 1), self.expr(INT, s, d + 1)
+            return f"{a} {self.pick(['<', '>', '==', '!='])} {b}"
         if k == 1:
             return f"sin({self.expr(FLOAT, s, d + 1)}) > {self.rng.uniform(-0.9, 0.9):.3f}"
         if k == 2 and d < 2:
