@@ -182,7 +182,7 @@ class Arguments:
     def _field_types(
         self, decl: AdtDecl, t: AdtType, c: Constructor
     ) -> tuple[tuple[Type, ...], tuple[str, ...]]:
-        """Types of the fields of one value, and the names that stand in them for the constructor's hidden
+        """Types of the fields of one value, and the names that stand in them for the hidden
         dims, which are the value's own and are found from its fields."""
         if c.dims:
             self._hidden += 1
@@ -232,14 +232,12 @@ def taken_apart(what: str, given: Any) -> tuple[str, tuple[Any, ...]]:
         return given.constructor, given.fields
     if isinstance(given, str):
         return given, ()
-    if (
-        isinstance(given, (tuple, list))
-        and given
-        and isinstance(cast("Sequence[Any]", given)[0], str)
-    ):
-        parts = cast("Sequence[Any]", given)
-        return str(parts[0]), tuple(parts[1:])
-    raise RunError("struct", f"`{what}`: {type(given).__name__} is no algebraic value")
+    if isinstance(given, (tuple, list)):
+        name, *fields = cast("Sequence[Any]", given) or [None]
+        if isinstance(name, str):
+            return name, tuple(fields)
+    kind: str = type(cast(object, given)).__name__
+    raise RunError("struct", f"`{what}`: {kind} is no algebraic value")
 
 
 def to_python(v: Any) -> Any:

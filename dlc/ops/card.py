@@ -270,6 +270,11 @@ class Card(ABC):
     binds: tuple[str, ...] = ()
     """Names that a builder proposes for the dims that the operation defines."""
     traits: frozenset[Trait] = frozenset()
+    derivative: Literal["rule", "zero", "pass"] = "rule"
+    """Whether `gradient` has something to say, nothing ever (the derivative is zero or there is
+    none), or leaves it to the pass, which knows the tangent types of structures."""
+    batching: Literal["rule", "refused"] = "rule"
+    """Whether `batch` has a rule, or always raises NotBatchable."""
     source: str = ""
     """Where the definition comes from: paper, ONNX operator version, or this language."""
 

@@ -28,6 +28,7 @@ class _Check(Card):
     """No results, and nothing to differentiate."""
 
     traits = frozenset({Trait.EFFECT})
+    derivative = "zero"
 
     def gradient(self, g: Gradient, op: Op, d: tuple[Value | None, ...]) -> None:
         return
@@ -38,6 +39,7 @@ class AsDim(_Check):
 
     name, operands, binds = "as_dim", ("v",), ("k",)
     traits = frozenset({Trait.EFFECT, Trait.BINDS_DIMS})
+    batching = "refused"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         need_index(site, 0, 0)
@@ -80,6 +82,7 @@ class CheckDims(_Check):
     """Fails (`shape`) unless the two dims are equal numbers."""
 
     name, attributes = "check_dims", ("left", "right", "message")
+    batching = "refused"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         site.attr_dim("left")
@@ -119,6 +122,7 @@ class CheckSegments(_Check):
     `items`."""
 
     name, operands, attributes = "check_segments", ("starts",), ("items",)
+    batching = "refused"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         need_index(site, 0, 1)

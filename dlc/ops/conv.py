@@ -150,6 +150,7 @@ class ConvWeightGrad(Card):
     w."""
 
     name, operands, attributes = "conv_weight_grad", ("x", "dy"), ("shape", *GEOMETRY)
+    batching = "refused"
     traits = frozenset({Trait.CONTRACTION})
 
     def infer(self, site: Site) -> tuple[Type, ...]:

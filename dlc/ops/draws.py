@@ -30,6 +30,7 @@ class _Draw(Card):
     """Takes a key; a draw is a constant to differentiation."""
 
     operands = ("key",)
+    derivative, batching = "zero", "refused"
     source = "threefry2x32-20; see dlc/ops/random_bits.py"
 
     def _need_key(self, site: Site) -> None:

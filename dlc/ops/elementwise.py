@@ -1,4 +1,6 @@
-"""Element-wise operations, as a table: name, equation, what it takes, numpy, derivative.
+"""Element-wise operations.
+
+A table: name, equation, what it takes, numpy, derivative.
 
 All operands have one shape (broadcasting is the operation `broadcast`), and so has the result.
 """
@@ -96,6 +98,8 @@ class Elementwise(Card):
         self._to_bool, self._divides = to_bool, divides
         if divides:
             self.attributes = ("in_bounds?",)
+        if not any(derivatives):
+            self.derivative = "zero"
 
     @property
     def equation(self) -> str:
@@ -342,6 +346,7 @@ class Bitcast(Card):
     """The same bits read as another element type of the same width; no derivative."""
 
     name, operands, attributes = "bitcast", ("x",), ("dtype",)
+    derivative = "zero"
     traits = frozenset({Trait.ELEMENTWISE})
 
     def infer(self, site: Site) -> tuple[Type, ...]:
@@ -366,6 +371,7 @@ class StopGrad(Card):
     """`y = x`, a constant to differentiation. Any type."""
 
     name, operands = "stop_grad", ("x",)
+    derivative = "zero"
     traits = frozenset({Trait.VIEW})
 
     def infer(self, site: Site) -> tuple[Type, ...]:

@@ -31,6 +31,8 @@ class Structural(Card):
     """An operation on lists or algebraic values: differentiated by the pass, kept in loops by the
     batcher."""
 
+    derivative, batching = "pass", "refused"
+
     def gradient(self, g: Gradient, op: Op, d: tuple[Value | None, ...]) -> None:
         raise InternalError(
             f"`{self.name}` is differentiated by the pass, which knows tangent types",
@@ -133,6 +135,7 @@ class ListLen(Structural):
     """The number of elements."""
 
     name, operands = "list_len", ("l",)
+    derivative = "zero"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         site.list_type(0)

@@ -38,6 +38,7 @@ def _numbers(site: Site) -> tuple[TensorType, int]:
 class _ArgExtreme(Card):
     """The position of the winner along the axis."""
 
+    derivative = "zero"
     operands, attributes = ("x",), ("axis", "in_bounds?")
 
     def infer(self, site: Site) -> tuple[Type, ...]:
@@ -217,6 +218,7 @@ class NonzeroIndices(Card):
 
     name, operands, binds = "nonzero_indices", ("mask",), ("k",)
     traits = frozenset({Trait.BINDS_DIMS})
+    derivative, batching = "zero", "refused"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         t = site.tensor(0)
@@ -241,6 +243,7 @@ class SearchSorted(Card):
     bisection)."""
 
     name, operands = "searchsorted", ("sorted", "x")
+    derivative = "zero"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         s, x = site.tensor(0), site.tensor(1)

@@ -25,13 +25,13 @@ from dlc.ops import (
 )
 from dlc.ops.card import Card
 
-_FAMILIES = (
+FAMILIES = (
     sources, elementwise, movement, slices, gather, reduce, order, segments, contract, conv, pool,
     lists, adt, checks, draws,
 )  # fmt: skip
 
 CARDS: Mapping[str, Card] = MappingProxyType(
-    {card.name: card for family in _FAMILIES for card in family.CARDS}
+    {card.name: card for family in FAMILIES for card in family.CARDS}
 )
 """In the order of the families' tables, which is the order of the generated page."""
 

@@ -32,6 +32,7 @@ class RowOf(Card):
     """`y[i]` = the row r with `starts[r] <= i < starts[r+1]`."""
 
     name, operands, attributes = "row_of", ("starts",), ("items",)
+    derivative = "zero"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         need_index(site, 0, 1)

@@ -16,6 +16,9 @@ from dlc.typesys.types import TensorType, Type
 class _Source(Card):
     """No operands: nothing to differentiate, nothing to batch (the batcher emits it once)."""
 
+    derivative = "zero"
+    batching = "refused"
+
     def gradient(self, g: Gradient, op: Op, d: tuple[Value | None, ...]) -> None:
         return
 
