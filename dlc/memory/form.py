@@ -1,17 +1,18 @@
 """The bufferised form: structured regions over mutable scalar registers and views of places.
 
-There are no tensor values and no control-flow graph. Scalars (rank-0 tensors), list and variant handles and
-addresses live in `Reg`s, which may be assigned more than once (merges are moves). Every tensor operand is a
-`View` of a place. Destinations come first. All storage is in one caller-given arena: frames grow up from its
-start, the heap grows down from its end; when they meet the status is `arena`.
+There are no tensor values and no control-flow graph. Scalars (rank-0 tensors), list and variant
+handles and addresses live in `Reg`s, which may be assigned more than once (merges are moves). Every
+tensor operand is a `View` of a place. Destinations come first. All storage is in one caller-given
+arena: frames grow up from its start, the heap grows down from its end; when they meet the status is
+`arena`.
 
 Invariants, checked by `dlc.memory.verify`:
 1. A destination overlaps no source, except the identical view for `Map` (element-wise).
 2. A place that is an `in` parameter is never a destination.
 3. `out` and `inout` places of one call are disjoint from each other and from its `in` places.
 4. Every read is preceded by a write of the same bytes on every path (tested by poisoning).
-5. Every slot's size is a polynomial of the function's own dim parameters; storage whose size depends on
-   a dim defined inside is allocated on the heap by `Alloc`.
+5. Every slot's size is a polynomial of the function's own dim parameters; storage whose size
+   depends on a dim defined inside is allocated on the heap by `Alloc`.
 6. Nothing allocates but `Alloc Variant ListNew ListPush ListCopy` and entering a frame.
 """
 
@@ -24,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlc.ir.core import NOWHERE, Attr, Loc
+from dlc.ir.core import NOWHERE, AdtDecl, Attr, Loc
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import DType
 from dlc.typesys.types import ListType, Type
@@ -47,14 +48,17 @@ class Slot:
     index: int
 
 
-Place = Slot | Reg  # a Reg of type "place": parameter, heap storage, list element, variant payload, ring buffer
+Place = Slot | Reg
+"""A register of type "place" holds the address of a parameter, of heap storage, of a list's
+element, of a record's tensor, of constant data, or of a ring buffer."""
 
 
 @dataclass(frozen=True)
 class View:
     """Elements of `place` at `offset + sum of strides[d] * i_d`, all in elements of `dtype`.
 
-    The offset is `base + sum of register * dim`. Strides may be 0 (broadcast) or negative (reverse).
+    The offset is `base + sum of register * dim`. Strides may be 0 (broadcast) or negative
+    (reverse).
     """
 
     place: Place
@@ -131,7 +135,8 @@ class BindDim:
 
 @dataclass(frozen=True, eq=False)
 class Scalar:
-    """`dst := op(args)`, an element-wise operation of `dlc.ops` on scalars (attrs: `dtype` of convert)."""
+    """`dst := op(args)`, an element-wise operation of `dlc.ops` on scalars (attrs: `dtype` of
+    convert)."""
 
     dst: Reg
     op: str
@@ -166,7 +171,8 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """In a `Map` body: the result of an earlier instruction (`index`) or of input number `index`."""
+    """In a `Map` body: the result of an earlier instruction (`temp`), an element of an input, or
+    the point's position along an axis (`index`)."""
 
     kind: Literal["input", "temp", "index"]
     index: int
@@ -187,8 +193,9 @@ class MapInstr:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """For every point of `space`: `outs[k][point] := results[k]`, a straight program of element-wise
-    operations over `ins[j][point]`, the point's indices (lane `index d`: i32) and scalar registers.
+    """For every point of `space`: `outs[k][point] := results[k]`, a straight program of
+    element-wise operations over `ins[j][point]`, the point's indices (lane `index d`: i32) and
+    scalar registers.
 
     Every view has the shape `space` (broadcast inputs have stride 0). Points are independent.
     """
@@ -203,11 +210,12 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """Any other tensor operation of `dlc.ops`, by name and attributes, plus `copy` (outs[0] := ins[0]),
-    and `fill` (outs[0] := the scalar). Rank-0 results and operands are registers.
+    """Any other tensor operation of `dlc.ops`, by name and attributes, plus `copy`
+    (outs[0] := ins[0]), and `fill` (outs[0] := the scalar). Rank-0 results and operands are
+    registers. Which operands may be strided: `dlc.memory.facts.STRIDED_INPUTS`.
 
-    `accumulate` adds to the destination instead of overwriting it (contract, reduce sum, scatter_add).
-    For updates (`scatter_add` …) the destination already holds operand 0, which is not among `ins`.
+    `accumulate` adds to the destination instead of overwriting it (contract, reduce sum).
+    For updates (`scatter_add` …) the destination already holds operand 0, which is not in `ins`.
     `dims` are names that the operation defines (`nonzero_indices`), set when it has run; their
     destinations are sized by the stated upper bound.
     """
@@ -276,9 +284,9 @@ class Release:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """`dst := a new record` of the constructor. Fields are scalars, handles, or `place` registers for tensors
-    (whose storage outlives the record: heap, or a field of another record). `dims` are the values of
-    the constructor's hidden dims."""
+    """`dst := a new record` of the constructor. Fields are scalars, handles, or `place` registers
+    for tensors (whose storage outlives the record: heap, constant data, or a field of another
+    record). `dims` are the values of the constructor's hidden dims."""
 
     dst: Reg
     type: str
@@ -290,8 +298,8 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class ListNew:
-    """`dst := an empty list`. The element layout follows from the type: one inline column per scalar (its
-    dtype), handle, or tensor (contiguous, by value)."""
+    """`dst := an empty list`. The element layout follows from the type: one inline column per
+    scalar (its dtype), handle (read and written as an i64), or tensor (dense, by value)."""
 
     dst: Reg
     type: ListType
@@ -300,7 +308,8 @@ class ListNew:
 
 @dataclass(frozen=True, eq=False)
 class ListPush:
-    """Appends one element in place and gives the addresses of its columns, which must be stored next."""
+    """Appends one element in place and gives the addresses of its columns, which must be stored
+    next."""
 
     list: Reg
     type: ListType
@@ -334,7 +343,8 @@ class ListDrop:
 
 @dataclass(frozen=True, eq=False)
 class ListCopy:
-    """`dst := a copy of the list` (columns by value; handles in it are shared, they are immutable)."""
+    """`dst := a copy of the list`: columns by value; handles in it are shared, what they stand for
+    never changes."""
 
     dst: Reg
     src: Reg
@@ -351,8 +361,8 @@ class If:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """`constructor` None is the default. Payload registers: scalar, handle, or `place` for a tensor.
-    `dims` are names that the constructor's hidden dims get here."""
+    """`constructor` None is the default. Payload registers: scalar, handle, or `place` for a
+    tensor. `dims` are names that the constructor's hidden dims get here."""
 
     constructor: str | None
     payload: tuple[Reg, ...]
@@ -369,8 +379,8 @@ class Switch:
 
 @dataclass(frozen=True, eq=False)
 class For:
-    """`for index in lo..hi` (from the top down if `reverse`). `go`, if given, is read after every turn: a false
-    one ends the loop. The bounds are read once."""
+    """`for index in lo..hi` (from the top down if `reverse`). `go`, if given, is read after every
+    turn: a false one ends the loop. The bounds are read once."""
 
     index: Reg
     lo: ScalarArg
@@ -393,9 +403,10 @@ class Call:
     """`results := function(args)`, destinations `outs` passed by address.
 
     args: scalars, handles and, for tensors, contiguous views, in the order of the callee's `in` and
-    `inout` parameters; `outs`: contiguous views for its `out` parameters; `results`: registers for its
-    scalar, handle and heap-place results; `dims`: the callee's dim parameters; `defines`: the names of
-    dims that the callee returns. `keep`: the caller's frame up to here stays (bytes, a polynomial).
+    `inout` parameters; `outs`: contiguous views for its `out` parameters; `results`: registers for
+    its scalar, handle and heap-place results; `dims`: the callee's dim parameters; `defines`: the
+    names of dims that the callee returns. `keep`: the caller's frame up to here stays (bytes, a
+    polynomial).
     """
 
     function: str
@@ -446,9 +457,12 @@ class Param:
 
 @dataclass(frozen=True, eq=False)
 class BFunction:
-    """`results` are the registers returned by value, in the order of the IR results that are not tensors
-    of known size; `result_dims` the dims returned with them. `group` numbers the recursive group of
-    functions that it belongs to, or is None. `frame` is the frame's size in bytes."""
+    """`params`: those of the IR in order, then one `out` parameter for every IR result that is a
+    tensor of known size and not made in an `inout` place, in order. `results` are the registers
+    returned by value, in the order of the other IR results (scalars, handles, tensors on the heap);
+    `result_types` their types, `result_dims` the dims returned with them. `group` numbers the
+    recursive group of functions that it belongs to, or is None. `frame` is the frame's size in
+    bytes."""
 
     name: str
     dims: tuple[str, ...]
@@ -472,7 +486,8 @@ class BFunction:
 
 @dataclass(frozen=True, eq=False)
 class BModule:
-    """Bufferised functions, callees before callers where not recursive, and the IR's type declarations."""
+    """Bufferised functions, callees before callers where not recursive, and the IR's type
+    declarations."""
 
-    types: Mapping[str, object]
+    types: Mapping[str, AdtDecl]
     functions: Mapping[str, BFunction]

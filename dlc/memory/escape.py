@@ -1,0 +1,81 @@
+"""Which functions leave something on the heap. Marks with no allocation in between are dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dlc.memory.form import (
+    Alloc,
+    BFunction,
+    Block,
+    Call,
+    For,
+    If,
+    ListCopy,
+    ListNew,
+    ListPush,
+    Loop,
+    Mark,
+    Release,
+    Statement,
+    Switch,
+    Variant,
+)
+from dlc.memory.frame import nested, statements
+
+ALLOCATING = (Alloc, ListCopy, ListNew, ListPush)
+
+
+def prune_marks(functions: Mapping[str, BFunction]) -> dict[str, BFunction]:
+    """The functions without `Mark` and `Release` around blocks that allocate nothing."""
+    leaving = leaves_heap(functions)
+    return {name: replace(fn, body=_pruned(fn.body, leaving)) for name, fn in functions.items()}
+
+
+def leaves_heap(functions: Mapping[str, BFunction]) -> frozenset[str]:
+    """Functions after whose call the heap may be larger than before."""
+    leaving: frozenset[str] = frozenset()
+    while True:
+        more = frozenset(
+            name for name, fn in functions.items()
+            if not _releases(fn.body) and any(_allocates(s, leaving) for s in statements(fn.body))
+        )  # fmt: skip
+        if more == leaving:
+            return leaving
+        leaving = more
+
+
+def _releases(b: Block) -> bool:
+    """Whether the block gives back all that it allocates."""
+    return bool(b) and isinstance(b[0], Mark)
+
+
+def _allocates(s: Statement, leaving: frozenset[str]) -> bool:
+    if isinstance(s, Variant):
+        return bool(s.fields or s.dims)
+    return isinstance(s, ALLOCATING) or (isinstance(s, Call) and s.function in leaving)
+
+
+def _pruned(b: Block, leaving: frozenset[str]) -> Block:
+    idle: set[object] = set()
+    if b and isinstance(b[0], Mark) and not any(_allocates(s, leaving) for s in statements(b)):
+        idle.add(b[0].dst)
+    out: list[Statement] = []
+    for s in b:
+        if isinstance(s, Mark) and s.dst in idle:
+            continue
+        if isinstance(s, Release) and s.mark in idle:
+            continue
+        out.append(_inner(s, leaving) if nested(s) else s)
+    return tuple(out)
+
+
+def _inner(s: Statement, leaving: frozenset[str]) -> Statement:
+    if isinstance(s, If):
+        return replace(s, then=_pruned(s.then, leaving), otherwise=_pruned(s.otherwise, leaving))
+    if isinstance(s, Switch):
+        cases = tuple(replace(c, body=_pruned(c.body, leaving)) for c in s.cases)
+        return replace(s, cases=cases)
+    assert isinstance(s, (For, Loop))
+    return replace(s, body=_pruned(s.body, leaving))
