@@ -14,6 +14,7 @@ from tests.laws.ops_drivers import Batcher, gradient_function
 
 import tests.laws.ops_makers  # noqa: F401  isort: skip
 
+ZERO = [n for n in sorted(MAKERS) if CARDS[n].derivative == "zero" and CARDS[n].operands]
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -30,7 +31,7 @@ def test_every_card_says_what_it_means() -> None:
         assert "*" not in card.name and card.name == card.name.lower()
 
 
-@pytest.mark.parametrize("name", [n for n in sorted(MAKERS) if CARDS[n].derivative == "zero"])
+@pytest.mark.parametrize("name", ZERO)
 def test_a_card_without_derivative_emits_nothing(name: str) -> None:
     for dtype in dtypes_of(name)[:1]:
         fn = case(name, 3, dtype).module().functions["f"]
