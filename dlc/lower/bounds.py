@@ -89,7 +89,8 @@ def _learn(op: Op, known: Known) -> None:
     except DimError:
         return
     for v, interval in zip(op.results, found, strict=False):
-        if interval is not None:
+        # Narrower numbers wrap below the size of an axis.
+        if interval is not None and v.tensor.dtype.is_int and v.tensor.dtype.bits >= 32:
             known[v] = interval
 
 
@@ -193,6 +194,12 @@ def _floordiv(op: Op, known: Known) -> _Found:
     return () if whole is None else (Interval(ZERO, whole),)
 
 
+_KEEP = (
+    "convert", "reshape", "broadcast", "transpose", "reverse", "retype", "slice", "index", "take",
+    "take_along",
+)  # fmt: skip
+"""Results hold elements of operand 0, or numbers equal to them."""
+
 _RULES: Mapping[str, _Rule] = MappingProxyType(
     {
         "const": _const,
@@ -210,9 +217,9 @@ _RULES: Mapping[str, _Rule] = MappingProxyType(
         "floordiv": _floordiv,
         "select": _joined,
         "concat": _joined,
-        **dict.fromkeys(("convert", "reshape", "broadcast", "transpose", "reverse", "retype", "slice", "index", "take", "take_along"), _same),
+        **dict.fromkeys(_KEEP, _same),
     }
-)  # fmt: skip
+)
 
 
 # -- what operations need

@@ -209,8 +209,9 @@ class WeightInfo:
 @dataclass(frozen=True, slots=True)
 class ParameterSet:
     """The weights of one exported parameter name. `dims` are the names of its dims as every entry
-    has them (`m.H`); `defaults` gives their numbers where the model has some; `init` is the IR
-    function (dims, key) -> leaves, None if some leaf has no initialiser."""
+    has them (`m.H`); `defaults` gives their numbers where the model has some, `fixed` the numbers
+    of those that were bound when compiling; `init` is the IR function (key) -> leaves with the dims
+    that are not fixed, None if some leaf has no initialiser."""
 
     name: str
     type: surface.Model
@@ -218,6 +219,7 @@ class ParameterSet:
     defaults: tuple[tuple[str, int], ...]
     weights: tuple[WeightInfo, ...]
     init: str | None
+    fixed: tuple[tuple[str, int], ...] = ()
 
 
 # -- algebraic types
