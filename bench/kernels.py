@@ -20,6 +20,7 @@ import numpy as np
 
 from dlc.targets.cpu.kernels import kernel, packing
 from dlc.targets.cpu.kernels.math import FUNCTIONS, apply
+from dlc.targets.cpu.kernels.windows import geometry
 from dlc.targets.cpu.llvm import (
     ELEMENTS,
     INDEX,
@@ -189,7 +190,32 @@ def _map(module: Module, name: str, dtype: str) -> None:
     f.define()
 
 
-PARTS = {"gemm": gemm, "gemv": gemv, "math": math}
+def conv() -> None:
+    names = ("conv", "conv_input_grad", "conv_weight_grad")
+    calls = exported([(n, "f32", "") for n in names])
+    rng = np.random.default_rng(0)
+    print("conv f32, GF/s: forward, input gradient, weight gradient; groups cg og size kernel stride")
+    layers = [
+        (1, 3, 64, 224, 7, 2), (1, 64, 64, 56, 3, 1), (1, 64, 128, 56, 3, 2), (1, 64, 128, 56, 1, 2),
+        (1, 128, 128, 28, 3, 1), (1, 256, 256, 14, 3, 1), (1, 512, 512, 7, 3, 1), (1, 32, 96, 56, 1, 1),
+        (96, 1, 1, 56, 3, 1), (96, 1, 1, 112, 3, 2), (1, 1, 6, 28, 5, 1),
+    ]  # fmt: skip
+    for groups, cg, og, n, k, s in layers:
+        pad = k // 2
+        out = (n + 2 * pad - k) // s + 1
+        fields = geometry(1, groups, cg, og, (n, n), (k, k), (out, out), (s, s), (pad, pad), (1, 1))
+        g = np.array(fields, np.int64)
+        x = rng.standard_normal((groups * cg, n, n)).astype(np.float32)
+        w = rng.standard_normal((groups * og, cg, k, k)).astype(np.float32)
+        y = np.zeros((groups * og, out, out), np.float32)
+        row = []
+        for name, args in zip(names, ((x, w, y), (y, w, x), (x, y, w)), strict=True):
+            t = seconds(lambda r, c=calls[name, "f32", ""], a=args, g=g: c(r, g, *a, False))
+            row.append(f"{2e-9 * y.size * cg * k * k / t:7.1f}")
+        print(f"{groups:3d} {cg:4d} {og:4d} {n:4d} {k} {s}", *row)
+
+
+PARTS = {"gemm": gemm, "gemv": gemv, "math": math, "conv": conv}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

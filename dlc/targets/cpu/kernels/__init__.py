@@ -46,6 +46,9 @@ numpy) |
 | top_k | | n, k, x, incx, val, idx i32, inc |
 | searchsorted | | n, sorted, inc, m, x, out i32 |
 | nonzero | | n, mask, idx i32 → count |
+| conv | | geometry, x, w, y, accumulate (`windows.FIELDS`, `windows.geometry`) |
+| conv_input_grad | | geometry, dy, w, dx, accumulate |
+| conv_weight_grad | | geometry, x, dy, dw, accumulate |
 | random | | key, n, out: i32 the bits, f32 uniform in [0, 1) (`dlc.ops.random_bits`) |
 | split | | key → { i64, i64 } |
 
@@ -56,7 +59,7 @@ between element types in `math.convert`; `simd` has loops with tails and partial
 from collections.abc import Mapping
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels import events, gemm, gemv, memory, order, packing, random, reduce
+from dlc.targets.cpu.kernels import conv, events, gemm, gemv, memory, order, packing, random, reduce
 from dlc.targets.cpu.kernels.registry import Family, Key, require, table
 from dlc.targets.cpu.llvm import Function, Module
 
@@ -69,6 +72,7 @@ _MODULES = (
     random,
     reduce,
     order,
+    conv,
 )
 
 KERNELS: Mapping[str, Family] = table(family for m in _MODULES for family in m.FAMILIES)

@@ -74,10 +74,12 @@ def _write_tiles(f: Builder, ops: Operands, a_order: str, packed: bool) -> None:
             b_at = f.gep(ops.memory("b"), b, f.mul(block.index, padded))
         else:
             b_at = f.gep(ops.memory("b"), b, f.mul(block.index, ldb))
-        _panels(f, ops, a_order, packed, (m, n, deep, a_at, lda, b_at, ldb, c, ldc, add))
+        panels(f, ops, a_order, packed, (m, n, deep, a_at, lda, b_at, ldb, c, ldc, add))
 
 
-def _panels(f: Builder, ops: Operands, a_order: str, packed: bool, args: tuple[Value, ...]) -> None:
+def panels(f: Builder, ops: Operands, a_order: str, packed: bool, args: tuple[Value, ...]) -> None:
+    """Tiles over one block of k: `args` are m, n, k, a, lda, b, ldb, c, ldc, add. `packed`: b is
+    made of full panels."""
     m, n, k, a, lda, b, ldb, c, ldc, add = args
     target = f.module.target
     lanes, columns = ops.lanes(target), panel_columns(target, ops.name)
@@ -111,4 +113,6 @@ def _panels(f: Builder, ops: Operands, a_order: str, packed: bool, args: tuple[V
         panel("scalar", last.index, f.sub(last.index, first), f.index(1))
 
 
-FAMILIES = (Family("gemm", tuple(OPERANDS), _params, _write, ("nn", "nt", "tn", "np", "tp")),)
+GEMM = Family("gemm", tuple(OPERANDS), _params, _write, ("nn", "nt", "tn", "np", "tp"))
+
+FAMILIES = (GEMM,)

@@ -93,8 +93,10 @@ def _copy2(f: Builder, key: Key) -> None:
     f.start(done)
 
 
+FILL = Family("fill", ALL, _fill_params, _fill)
+
 FAMILIES = (
     Family("copy", ALL, _copy_params, _copy),
-    Family("fill", ALL, _fill_params, _fill),
+    FILL,
     Family("copy2", ALL, _copy2_params, _copy2),
 )
