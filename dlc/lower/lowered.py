@@ -10,6 +10,7 @@ from dlc.check.program import Checked
 from dlc.diag import CompileError, error
 from dlc.ir.core import Module
 from dlc.lower.border import interface_of
+from dlc.lower.bounds import prove_bounds
 from dlc.lower.program import Instances, OnnxFunction, instances
 from dlc.lower.weights import init_function, parameter_set
 from dlc.typesys import surface
@@ -52,7 +53,8 @@ def lower(
             functions[function.name] = function
         sets.append(parameter_set(made.layout, name, t, function and function.name))
     interface = interface_of(checked, made, sets)
-    return Lowered(Module.of({**made.module.types, **made.layout.types}, functions), interface)
+    module = Module.of({**made.module.types, **made.layout.types}, functions)
+    return Lowered(module.map_functions(prove_bounds), interface)
 
 
 def _models(checked: Checked, made: Instances) -> Mapping[str, surface.Model]:
