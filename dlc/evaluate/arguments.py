@@ -39,7 +39,7 @@ class Arguments:
         self.env: dict[str, int] = {}
         self._pending: list[tuple[str, Dim, int]] = []
         self._known: dict[tuple[AdtType, str], tuple[Type, ...]] = {}
-        self._hidden = 0
+        self._shown: dict[str, Dim] = {}
 
     def convert(
         self, fn: Function, args: Sequence[Any], dims: Mapping[str, int] | None
@@ -74,7 +74,8 @@ class Arguments:
         elif all(s in self.env for s in d.symbols()):
             want = d.evaluate(self.env)
             if want != n:
-                raise RunError("shape", f"`{what}`: {d} is {want}, not {n}", n, want)
+                shown = d.substitute(self._shown)
+                raise RunError("shape", f"`{what}`: {shown} is {want}, not {n}", n, want)
         else:
             self._pending.append((what, d, n))
 
@@ -176,8 +177,11 @@ class Arguments:
             to.target[to.index] = AdtValue(name, tuple(parts), sizes)
 
         work.append(done)
-        for i, (ft, f) in enumerate(zip(types, fields, strict=True)):
-            work.append(lambda ft=ft, f=f, i=i: self._push(work, what, ft, f, _Slot(parts, i)))
+        for i in reversed(range(len(fields))):
+            slot = _Slot(parts, i)
+            work.append(
+                lambda ft=types[i], f=fields[i], slot=slot: self._push(work, what, ft, f, slot)
+            )
 
     def _field_types(
         self, decl: AdtDecl, t: AdtType, c: Constructor
@@ -185,8 +189,8 @@ class Arguments:
         """Types of the fields of one value, and the names that stand in them for the hidden
         dims, which are the value's own and are found from its fields."""
         if c.dims:
-            self._hidden += 1
-            own = tuple(f"{d}.{self._hidden}" for d in c.dims)
+            own = tuple(f"{d}.{len(self._shown)}" for d in c.dims)
+            self._shown.update(zip(own, map(Dim.sym, c.dims), strict=True))
             return decl.field_types(t, c.name, tuple(map(Dim.sym, own))), own
         types = self._known.get((t, c.name))
         if types is None:

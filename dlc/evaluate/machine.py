@@ -18,11 +18,11 @@ import numpy
 
 from dlc.diag import InternalError
 from dlc.evaluate.check import check_values
-from dlc.evaluate.prepare import Code, Instr, Kind, Prepared, Program
+from dlc.evaluate.prepare import Code, Instr, Kind, Prepared, Program, Size
 from dlc.ir.core import Loc
 from dlc.ops.card import Run, RunError
 from dlc.ops.numeric import np
-from dlc.typesys.dims import Dim, DimError
+from dlc.typesys.dims import DimError
 
 Frame = list[Any]
 Env = dict[str, int]
@@ -149,7 +149,7 @@ class Machine:
             self._for(ins, args, frame, env)
         elif kind is Kind.LOOP:
             a = _Activation(ins.regions[0], frame, env, ins)
-            _bind_dims(env, a.code.dims, ins.op.attr_dims("init_dims"))
+            env.update(zip(a.code.dims, _values(ins.sizes, env), strict=True))
             _bind(frame, a.code.params, args)
             self._enter(a)
         else:
@@ -159,7 +159,7 @@ class Machine:
         if len(self.calls) >= self.limits.depth:
             raise RunError("arena", f"more than {self.limits.depth} calls are open")
         fn = self.program.function(ins.callee)
-        dims = {n: d.evaluate(env) for n, d in zip(fn.fn.dims, ins.op.attr_dims(), strict=True)}
+        dims = dict(zip(fn.fn.dims, _values(ins.sizes, env), strict=True))
         frame: Frame = [None] * fn.slots
         _bind(frame, fn.params, args)
         args.clear()
@@ -179,33 +179,33 @@ class Machine:
         a = _Activation(ins.regions[0], frame, env, ins)
         lo, hi = int(args[0]), int(args[1])
         a.index, a.stop = (hi - 1, lo - 1) if ins.op.attr_flag("reverse") else (lo, hi)
-        dims = ins.op.attr_dims("init_dims")
+        sizes = _values(ins.sizes, env)
         carries = args[2:]
         args.clear()
         if lo >= hi:
-            self._give(ins, frame, env, carries, tuple(d.evaluate(env) for d in dims))
+            self._give(ins, frame, env, carries, sizes)
             return
-        _bind_dims(env, a.code.dims, dims)
+        env.update(zip(a.code.dims, sizes, strict=True))
         index = ins.op.operands[0].tensor.dtype.numpy.type(a.index)
         _bind(frame, a.code.params, [index, *carries])
         self._enter(a)
 
     def _map(self, ins: Instr, args: list[Any], frame: Frame, env: Env) -> None:
         a = _Activation(ins.regions[0], frame, env, ins)
-        shape = [d.evaluate(env) for d in ins.op.attr_dims("shape")]
+        shape = _values(ins.sizes, env)
         if any(n < 0 for n in shape):
-            raise RunError("shape", f"a map over {shape}")
+            raise RunError("shape", f"a map over {list(shape)}")
         a.turns = product(*map(range, shape))
         a.rows = [[] for _ in ins.outs]
         # The operands stay with the activation: they are read at every turn.
         a.rows.append(args)
-        self._next_element(a, shape)
+        self._next_element(a)
 
-    def _next_element(self, a: _Activation, shape: list[int] | None = None) -> None:
+    def _next_element(self, a: _Activation) -> None:
         assert a.by is not None and a.turns is not None
         at = next(a.turns, None)
         if at is None:
-            shape = [d.evaluate(a.env) for d in a.by.op.attr_dims("shape")]
+            shape = _values(a.by.sizes, a.env)
             for slot, rows, v in zip(a.by.outs, a.rows[:-1], a.by.op.results, strict=True):
                 rest = [d.evaluate(a.env) for d in v.tensor.shape[len(shape) :]]
                 if rows:
@@ -226,7 +226,7 @@ class Machine:
         values = [frame[i] for i in code.yields]
         for i in code.dead:
             frame[i] = None
-        sizes = tuple(d.evaluate(env) for d in code.yield_dims)
+        sizes = _values(code.yield_dims, env) if code.yield_dims else ()
         if by is None:
             self.result, self.result_dims = tuple(values), sizes
         elif by.kind is Kind.FOR:
@@ -278,8 +278,8 @@ def _bind(frame: Frame, slots: tuple[int, ...], values: Any) -> None:
         frame[slot] = v
 
 
-def _bind_dims(env: Env, names: tuple[str, ...], dims: tuple[Dim, ...]) -> None:
-    env.update(zip(names, [d.evaluate(env) for d in dims], strict=True))
+def _values(sizes: tuple[Size, ...], env: Env) -> tuple[int, ...]:
+    return tuple([size(env) for size in sizes])
 
 
 _REFERENCES = 3

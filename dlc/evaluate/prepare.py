@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, auto
+from operator import itemgetter
 from typing import Any
 
 from dlc.diag import InternalError
@@ -13,6 +14,19 @@ from dlc.ops.card import Run, Trait
 from dlc.ops.registry import card_of
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import TensorType, Type, type_symbols
+
+Size = Callable[[Mapping[str, int]], int]
+"""The value of a dim, given the dims of the function."""
+
+
+def size_of(d: Dim) -> Size:
+    """The dim's value, by the shortest way."""
+    if d.name is not None:
+        return itemgetter(d.name)
+    if d.is_constant:
+        n = d.constant
+        return lambda env: n
+    return d.evaluate
 
 
 class Kind(IntEnum):
@@ -50,6 +64,8 @@ class Instr:
     evaluate: Callable[..., tuple[Any, ...]] | None = None
     run: Run | None = None
     updates: bool = False
+    sizes: tuple[Size, ...] = ()
+    """Of a call the dims it passes, of a loop its first hidden sizes, of a map its shape."""
     regions: tuple[Code, ...] = ()
     cases: Mapping[str, Code] = field(default_factory=dict[str, "Code"])
     callee: str = ""
@@ -66,7 +82,7 @@ class Code:
     dead: tuple[int, ...]
     end: Op
     dims: tuple[str, ...] = ()
-    yield_dims: tuple[Dim, ...] = ()
+    yield_dims: tuple[Size, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -130,7 +146,7 @@ class _Preparer:
             )
             if i == len(r.ops) - 1:
                 yields = tuple(self.slots[v] for v in op.operands)
-                dims = op.attr_dims()
+                dims = tuple(map(size_of, op.attr_dims()))
                 return Code(params, tuple(instrs), yields, dead, op, r.dims, dims)
             instrs.append(self.instr(op, dead))
         raise InternalError("a region without a terminator", stage="evaluate")
@@ -149,7 +165,11 @@ class _Preparer:
                 dict(zip(op.attr_strs("cases"), regions, strict=True)) if op.name == "match" else {}
             )
             callee = op.attr_str("fn") if op.name == "call" else ""
-            return Instr(kind, op, ins, outs, dead, regions=regions, cases=cases, callee=callee)
+            key = {"call": "dims", "map": "shape"}.get(op.name, "init_dims")
+            sizes = tuple(map(size_of, op.attr_dims(key)))
+            return Instr(
+                kind, op, ins, outs, dead, sizes=sizes, regions=regions, cases=cases, callee=callee
+            )
         card = card_of(op.name)
         outs = tuple(map(self.define, op.results))
         fast = card.specialise(op)
