@@ -91,12 +91,16 @@ class Row:
 
 
 def emit_nest(
-    b: Body, loops: Sequence[Loop], views: Sequence[View], write: Callable[[Row], None]
+    b: Body,
+    loops: Sequence[Loop],
+    views: Sequence[View],
+    write: Callable[[Row], None],
+    start: Sequence[Value] | None = None,
 ) -> None:
     """The outer loops, and `write` for the innermost. Every dim of the innermost loop is known
-    before the nest."""
+    before the nest. `start` are the views' addresses, if they are not where the views say."""
     f = b.f
-    addresses = [b.address(v) for v in views]
+    addresses = [b.address(v) for v in views] if start is None else list(start)
     if not loops:
         one = Loop(ONE, tuple(ZERO for _ in views), None)
         loops = (one,)

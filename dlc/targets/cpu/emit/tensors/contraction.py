@@ -15,30 +15,13 @@ from dataclasses import dataclass
 from dlc.memory.form import Tensor
 from dlc.targets.cpu.emit.body import Body
 from dlc.targets.cpu.emit.nest import ONE, ZERO
+from dlc.targets.cpu.emit.tensors.letters import Letter, by_kind, mirror
 from dlc.targets.cpu.emit.tensors.operands import Strided, destination, source
 from dlc.targets.cpu.emit.tensors.products import Product, emit_product
 from dlc.targets.cpu.emit.tensors.sums import emit_sums
 from dlc.targets.cpu.kernels.operands import OPERANDS
 from dlc.targets.cpu.llvm import ELEMENTS, Value
-from dlc.typesys.dims import Dim, DimError
 from dlc.typesys.dtypes import DType
-
-
-@dataclass(frozen=True)
-class Letter:
-    """An axis of the iteration space: its size, and its stride in a, b and the result (0: absent or
-    broadcast). `inside` tells which of the three have it."""
-
-    size: Dim
-    strides: tuple[Dim, Dim, Dim]
-    inside: tuple[bool, bool, bool]
-
-    @property
-    def kind(self) -> str:
-        in_a, in_b, in_out = self.inside
-        if not in_out:
-            return "summed"
-        return "both" if in_a and in_b else "left" if in_a else "right"
 
 
 def emit_contract(b: Body, s: Tensor) -> None:
@@ -49,7 +32,7 @@ def emit_contract(b: Body, s: Tensor) -> None:
 
 def contract(b: Body, spec: str, a: Strided, x: Strided, out: Strided, accumulate: bool) -> None:
     """out (+)= the contraction of a and x."""
-    groups = _by_kind(_letters(spec, a, x, out))
+    groups = by_kind(_letters(spec, a, x, out))
     name = product_dtype(a.dtype, x.dtype, out.dtype)
     both, left = list(groups["both"]), list(groups["left"])
     right, summed = list(groups["right"]), list(groups["summed"])
@@ -60,7 +43,7 @@ def contract(b: Body, spec: str, a: Strided, x: Strided, out: Strided, accumulat
     product = core.product()
     if product is None and core.mirrored().product() is not None:
         core, a, x = core.mirrored(), x, a
-        both, left, right, summed = ([_mirror(c) for c in g] for g in (both, right, left, summed))
+        both, left, right, summed = ([mirror(c) for c in g] for g in (both, right, left, summed))
         name = product_dtype(a.dtype, x.dtype, out.dtype)
         product = core.product()
     if product is None or name is None:
@@ -100,38 +83,6 @@ def _letters(spec: str, a: Strided, x: Strided, out: Strided) -> list[Letter]:
     return letters
 
 
-def _by_kind(letters: Sequence[Letter]) -> dict[str, list[Letter]]:
-    """Letters of each kind, neighbours merged where all three operands walk them as one axis."""
-    groups: dict[str, list[Letter]] = {k: [] for k in ("both", "left", "right", "summed")}
-    for letter in letters:
-        group = groups[letter.kind]
-        merged = _merge(group[-1], letter) if group else None
-        if merged is None:
-            group.append(letter)
-        else:
-            group[-1] = merged
-    return groups
-
-
-def _merge(outer: Letter, inner: Letter) -> Letter | None:
-    if outer.inside != inner.inside:
-        return None
-    try:
-        for p, q in zip(outer.strides, inner.strides, strict=True):
-            if p != q * inner.size:
-                return None
-        return Letter(outer.size * inner.size, inner.strides, inner.inside)
-    except DimError:
-        return None
-
-
-def _mirror(letter: Letter) -> Letter:
-    """The letter with a and b exchanged."""
-    p, q, r = letter.strides
-    in_a, in_b, in_out = letter.inside
-    return Letter(letter.size, (q, p, r), (in_b, in_a, in_out))
-
-
 def _take(letters: list[Letter], operand: int) -> Letter | None:
     """Removes the letter that belongs into the product: dense in the result, else dense in its
     operand, else the last."""
@@ -164,7 +115,7 @@ class _Core:
 
     def mirrored(self) -> _Core:
         m, n, k = self.right, self.left, self.inner
-        return _Core(*(None if c is None else _mirror(c) for c in (m, n, k)))
+        return _Core(*(None if c is None else mirror(c) for c in (m, n, k)))
 
     def free(self) -> list[Letter]:
         return [c for c in (self.left, self.right) if c is not None]

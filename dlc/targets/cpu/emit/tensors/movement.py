@@ -1,9 +1,10 @@
-"""Moving elements: `copy`, `fill`."""
+"""Making and moving elements: `copy`, `fill`, `iota`."""
 
 from __future__ import annotations
 
-from dlc.memory.form import Tensor, View
+from dlc.memory.form import Lane, Map, MapInstr, Tensor, View
 from dlc.targets.cpu.emit.body import Body
+from dlc.targets.cpu.emit.map import emit_map
 from dlc.targets.cpu.emit.nest import ONE, ZERO, Loop, Row, emit_nest, plan
 from dlc.targets.cpu.emit.tensors.operands import view_of
 from dlc.targets.cpu.kernels import kernel
@@ -30,9 +31,16 @@ def emit_fill(b: Body, s: Tensor) -> None:
     fill_view(b, out, b.operand(s.ins[0], out.dtype))
 
 
-def copy_view(b: Body, to: View, source: View) -> None:
-    """Copy all elements; the views do not overlap. Rows by `copy` where both are dense, else planes
-    by `copy2`, which goes in blocks."""
+def emit_iota(b: Body, s: Tensor) -> None:
+    """outs[0][i] := i."""
+    out = view_of(s)
+    number = MapInstr("convert", (Lane("index", 0),), out.dtype)
+    emit_map(b, Map(out.shape, (out,), (), (number,), (Lane("temp", 0),), s.loc))
+
+
+def copy_view(b: Body, to: View, source: View, start: tuple[Value, Value] | None = None) -> None:
+    """Copy all elements; the views do not overlap (`start`: their addresses, if elsewhere). Rows by
+    `copy` where both are dense, else planes by `copy2`, which goes in blocks."""
     f = b.f
     loops = plan(to.shape, (to, source), 1)
     if len(loops) < 2 or loops[-1].strides == (ONE, ONE):
@@ -44,7 +52,7 @@ def copy_view(b: Body, to: View, source: View) -> None:
                 a, c = (b.dim(d) for d in r.strides)
                 copy_plane(f, to.dtype, r.addresses, (f.index(1), r.size), (0, a), (0, c))
 
-        emit_nest(b, loops, (to, source), row)
+        emit_nest(b, loops, (to, source), row, start)
         return
     *outer, rows, cols = loops
     a, c = ((b.dim(rows.strides[i]), b.dim(cols.strides[i])) for i in (0, 1))
@@ -54,6 +62,7 @@ def copy_view(b: Body, to: View, source: View) -> None:
         (*outer, Loop(ONE, (ZERO, ZERO), None)),
         (to, source),
         lambda r: copy_plane(f, to.dtype, r.addresses, size, a, c),
+        start,
     )
 
 

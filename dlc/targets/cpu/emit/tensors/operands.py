@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dlc.memory.form import Immediate, Operand, Reg, Tensor, View
 from dlc.targets.cpu.emit.body import Body
 from dlc.targets.cpu.kernels.math import convert
-from dlc.targets.cpu.llvm import ELEMENTS, Value
+from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Value
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import DType
 
@@ -53,6 +53,26 @@ def destination(b: Body, s: Tensor, at: int = 0) -> Generator[Strided]:
         convert.store(b.f, x.type.name, b.get(x), place)
     yield Strided(x.type, place, (), ())
     b.set(x, convert.load(b.f, x.type.name, place))
+
+
+def axis_of(s: Tensor, default: int | None = None) -> int:
+    """The attribute `axis`."""
+    axis = s.attrs.get("axis", default)
+    assert isinstance(axis, int)
+    return axis
+
+
+def dim_of(s: Tensor, name: str) -> Dim:
+    """An attribute that is a dim or a number."""
+    d = s.attrs[name]
+    assert isinstance(d, (Dim, int))
+    return Dim.of(d)
+
+
+def load_index(b: Body, index: View, at: Value, i: Value) -> Value:
+    """Element i of dense indices, as an i64."""
+    memory = ELEMENTS[index.dtype.name].memory
+    return b.f.cast("sext", b.f.load(memory, b.f.gep(memory, at, i)), INDEX)
 
 
 def view_of(s: Tensor, at: int = 0) -> View:
