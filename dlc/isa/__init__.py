@@ -1,1 +1,2 @@
-"""Sparrow's instruction set: read from `isa/*.isa`, and everything that derives from it. Never imports the IR."""
+"""Sparrow's instruction set: read from `isa/*.isa`, and everything that derives from it. Never
+imports the IR."""

@@ -25,7 +25,8 @@ class AssemblyError(ValueError):
 
 
 def real_text(bits: int) -> str:
-    """The shortest decimal that reads back as these bits; bits themselves for a NaN that isn't the canonical one."""
+    """The shortest decimal that reads back as these bits; bits themselves for a NaN that isn't the
+    canonical one."""
     value = np.uint32(bits).view(np.float32)
     if np.isnan(value):
         return "nan" if bits == 0x7FC00000 else f"{bits:#010x}"
@@ -61,8 +62,11 @@ def operand_text(field: Field, value: int) -> str:
     return f"{kind.prefix}{value}"
 
 
-def format_instruction(decoded: Decoded, symbolic: Callable[[Field, int], str | None] | None = None) -> str:
-    """The line of an instruction. `symbolic` may name an operand's value, such as the label of a branch."""
+def format_instruction(
+    decoded: Decoded, symbolic: Callable[[Field, int], str | None] | None = None
+) -> str:
+    """The line of an instruction. `symbolic` may name an operand's value, such as the label of a
+    branch."""
     texts: dict[str, str] = {}
     for field, value in zip(decoded.instruction.operands, decoded.values, strict=True):
         named = symbolic(field, value) if symbolic is not None else None
@@ -70,7 +74,9 @@ def format_instruction(decoded: Decoded, symbolic: Callable[[Field, int], str | 
     return HOLE.sub(lambda hole: texts[hole[1]], decoded.instruction.assembly)
 
 
-def parse_instruction(isa: Isa, line: str, resolve: Callable[[Field, str], int] | None = None) -> Decoded:
+def parse_instruction(
+    isa: Isa, line: str, resolve: Callable[[Field, str], int] | None = None
+) -> Decoded:
     """The instruction of a line. `resolve` gives the value of a name where a number is expected.
 
     Raises AssemblyError.
@@ -84,7 +90,10 @@ def parse_instruction(isa: Isa, line: str, resolve: Callable[[Field, str], int] 
     order = HOLE.findall(instruction.assembly)
     given = [piece.strip() for piece in found[2].split(",")] if found[2] else []
     if len(given) != len(order):
-        raise AssemblyError(f"`{instruction.mnemonic}` takes {_counted(len(order))}, here are {len(given)}", found[2] or found[1])
+        raise AssemblyError(
+            f"`{instruction.mnemonic}` takes {_counted(len(order))}, here are {len(given)}",
+            found[2] or found[1],
+        )
     values: dict[str, int] = {}
     for name, piece in zip(order, given, strict=True):
         field = instruction.operand(name)
@@ -105,7 +114,9 @@ def _operand(field: Field, piece: str, resolve: Callable[[Field, str], int] | No
     if kind.members:
         value = dict(kind.members).get(piece)
         if value is None:
-            raise AssemblyError(f"`{piece}` is none of {', '.join(name for name, _ in kind.members)}", piece)
+            raise AssemblyError(
+                f"`{piece}` is none of {', '.join(name for name, _ in kind.members)}", piece
+            )
         return value
     if not piece.startswith(kind.prefix):
         raise AssemblyError(f"`{piece}` should begin with `{kind.prefix}`: {kind.doc}", piece)

@@ -1,10 +1,10 @@
-"""Builds programs: instructions by name (the methods follow the files of `isa/`), labels, functions, tables, data, entries.
+"""Builds programs: instructions by name (the methods follow the files of `isa/`), labels,
+functions, tables, data, entries.
 
-    b = ProgramBuilder(load_isa())
-    with b.function("main"):
-        b.emit("td.const", d=1, k=b.row(Row("SP", "f32", (4,))))
-        b.emit("jmp", to=b.label("out")); b.place("out"); b.emit("halt")
-    program = b.finish()
+b = ProgramBuilder(load_isa()) with b.function("main"):
+    b.emit("td.const", d=1, k=b.row(Row("SP", "f32", (4,))))
+    b.emit("jmp", to=b.label("out")); b.place("out"); b.emit("halt")
+program = b.finish()
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ from dlc.diag import InternalError
 from dlc.isa.codec import OperandError, encode
 from dlc.isa.model import Instruction, Isa
 from dlc.isa.program import (
-    PORT_BYTES, Entry, Function, Image, Mark, Matrix, Program, Relocation, Row, Symbol,
-)  # fmt: skip
+    PORT_BYTES,
+    Entry,
+    Function,
+    Image,
+    Mark,
+    Matrix,
+    Program,
+    Relocation,
+    Row,
+    Symbol,
+)
 
 GRAIN = 64
 
@@ -52,7 +61,8 @@ class _Pending:
 
 
 class ProgramBuilder:
-    """Collects a program; `finish` links it. Mistakes are InternalErrors: whoever calls this is a compiler."""
+    """Collects a program; `finish` links it. Mistakes are InternalErrors: whoever calls this is a
+    compiler."""
 
     def __init__(self, isa: Isa) -> None:
         self.isa = isa
@@ -84,13 +94,18 @@ class ProgramBuilder:
         return len(self._text)
 
     def emit(self, mnemonic: str, **operands: Value) -> int:
-        """Append an instruction; operands by the names of its file. Branch targets take a Label or a word's number. Returns its word."""
+        """Append an instruction; operands by the names of its file. Branch targets take a Label or
+        a word's number. Returns its word."""
         instruction = self.isa.instructions.get(mnemonic)
         if instruction is None:
             raise InternalError(f"there is no instruction `{mnemonic}`", stage="program builder")
         wanted = {str(field.name) for field in instruction.operands}
         if set(operands) != wanted:
-            raise InternalError(f"operands {sorted(operands)}, wanted {sorted(wanted)}", stage="program builder", op=mnemonic)
+            raise InternalError(
+                f"operands {sorted(operands)}, wanted {sorted(wanted)}",
+                stage="program builder",
+                op=mnemonic,
+            )
         self._text.append(_Pending(instruction, operands))
         return len(self._text) - 1
 
@@ -113,8 +128,15 @@ class ProgramBuilder:
         self._labels[name] = self.here
 
     @contextmanager
-    def function(self, name: str, stack_words: int | None = None, tape_words: int | None = None, frame_words: int = 0) -> Iterator[Label]:
-        """What is emitted inside is this function; labels inside are its own. Yields the label to call it by (or use `Label(name)`)."""
+    def function(
+        self,
+        name: str,
+        stack_words: int | None = None,
+        tape_words: int | None = None,
+        frame_words: int = 0,
+    ) -> Iterator[Label]:
+        """What is emitted inside is this function; labels inside are its own. Yields the label to
+        call it by (or use `Label(name)`)."""
         if self._scope:
             raise InternalError(f"function `{name}` inside another", stage="program builder")
         self.place(Label(name))
@@ -134,7 +156,11 @@ class ProgramBuilder:
         mark = Mark(self.here, file, line, column)
         if self._marks and self._marks[-1].word == mark.word:
             self._marks.pop()
-        if not self._marks or (self._marks[-1].file, self._marks[-1].line, self._marks[-1].column) != (file, line, column):
+        if not self._marks or (
+            self._marks[-1].file,
+            self._marks[-1].line,
+            self._marks[-1].column,
+        ) != (file, line, column):
             self._marks.append(mark)
 
     # -- tables and data ---------------------------------------------------------------------------
@@ -150,14 +176,17 @@ class ProgramBuilder:
         return at
 
     def data(self, space: str, array: npt.NDArray[Any] | bytes, align: int = GRAIN) -> int:
-        """The address of fresh bytes of a space that hold these at the start. bf16 comes as uint16 bits."""
+        """The address of fresh bytes of a space that hold these at the start. bf16 comes as uint16
+        bits."""
         raw = array if isinstance(array, bytes) else np.ascontiguousarray(array).tobytes()
         at = self.reserve(space, len(raw), align)
         if raw.strip(b"\0"):
             self._images.append(Image(space, at, raw))
         return at
 
-    def symbol(self, name: str, space: str, address: int, dtype: str, shape: Sequence[int]) -> Symbol:
+    def symbol(
+        self, name: str, space: str, address: int, dtype: str, shape: Sequence[int]
+    ) -> Symbol:
         """Name a place."""
         if name in self._symbols:
             raise InternalError(f"symbol `{name}` is defined twice", stage="program builder")
@@ -165,20 +194,39 @@ class ProgramBuilder:
         self._symbols[name] = made
         return made
 
-    def variable(self, name: str, space: str, dtype: str, shape: Sequence[int], array: npt.NDArray[Any] | None = None) -> Symbol:
+    def variable(
+        self,
+        name: str,
+        space: str,
+        dtype: str,
+        shape: Sequence[int],
+        array: npt.NDArray[Any] | None = None,
+    ) -> Symbol:
         """A named tensor with fresh bytes, and what it holds at the start."""
         size = PORT_BYTES[dtype] * int(np.prod(shape, dtype=np.int64))
         address = self.reserve(space, size) if array is None else self.data(space, array)
         return self.symbol(name, space, address, dtype, shape)
 
-    def matrix(self, dense: npt.NDArray[np.float32], dtype: str = "f32", keep: npt.NDArray[np.bool_] | None = None) -> int:
-        """Compress the non-zero entries (or those of `keep`) of a matrix by columns; the number of its row for `w.const`."""
+    def matrix(
+        self,
+        dense: npt.NDArray[np.float32],
+        dtype: str = "f32",
+        keep: npt.NDArray[np.bool_] | None = None,
+    ) -> int:
+        """Compress the non-zero entries (or those of `keep`) of a matrix by columns; the number of
+        its row for `w.const`."""
         return self.columns(*compress(dense, keep), rows=dense.shape[0], dtype=dtype)
 
     def columns(
-        self, pointers: npt.NDArray[np.int32], row: npt.NDArray[np.int32], values: npt.NDArray[np.float32], rows: int, dtype: str = "f32"
+        self,
+        pointers: npt.NDArray[np.int32],
+        row: npt.NDArray[np.int32],
+        values: npt.NDArray[np.float32],
+        rows: int,
+        dtype: str = "f32",
     ) -> int:
-        """A matrix that is compressed by columns already. bf16 rounds to nearest even; code4 takes at most 16 distinct values."""
+        """A matrix that is compressed by columns already. bf16 rounds to nearest even; code4 takes
+        at most 16 distinct values."""
         codebook = 0
         if dtype == "f32":
             address = self.data("WGT", values.astype(np.float32))
@@ -189,8 +237,16 @@ class ProgramBuilder:
             codebook, address = self.data("WGT", book), self.data("WGT", packed)
         else:
             raise InternalError(f"values can't be {dtype}", stage="program builder")
-        made = Matrix(rows, len(pointers) - 1, len(row), self.data("IDX", pointers.astype(np.int32)), self.data("IDX", row.astype(np.int32)),
-                      address, dtype, codebook)  # fmt: skip
+        made = Matrix(
+            rows,
+            len(pointers) - 1,
+            len(row),
+            self.data("IDX", pointers.astype(np.int32)),
+            self.data("IDX", row.astype(np.int32)),
+            address,
+            dtype,
+            codebook,
+        )
         self._matrices.append(made)
         return len(self._matrices) - 1
 
@@ -201,7 +257,8 @@ class ProgramBuilder:
     # -- linking -----------------------------------------------------------------------------------
 
     def finish(self) -> Program:
-        """The linked program. Names of labels, functions and symbols become numbers; data symbols stay on as relocations."""
+        """The linked program. Names of labels, functions and symbols become numbers; data symbols
+        stay on as relocations."""
         text: list[int] = []
         relocations: list[Relocation] = []
         for word, pending in enumerate(self._text):
@@ -210,7 +267,11 @@ class ProgramBuilder:
                 if isinstance(value, Label):
                     values[name] = self._labels.get(value.name, -1) - word
                     if value.name not in self._labels:
-                        raise InternalError(f"label `{value.name}` is nowhere", stage="program builder", op=pending.instruction.mnemonic)
+                        raise InternalError(
+                            f"label `{value.name}` is nowhere",
+                            stage="program builder",
+                            op=pending.instruction.mnemonic,
+                        )
                 elif isinstance(value, AddressOf):
                     values[name] = self._symbols[value.symbol].address + value.addend
                     relocations.append(Relocation(word, name, value.symbol, value.addend))
@@ -219,10 +280,16 @@ class ProgramBuilder:
             try:
                 text.append(encode(pending.instruction, values))
             except OperandError as e:
-                raise InternalError(str(e), stage="program builder", op=pending.instruction.mnemonic) from None
+                raise InternalError(
+                    str(e), stage="program builder", op=pending.instruction.mnemonic
+                ) from None
         heap = _up(self._used["DRAM"])
         memories = {space: _up(size) for space, size in self._used.items() if size}
-        memories |= {space: _up(size) for space, size in (("STACK", self.stack_bytes), ("TAPE", self.tape_bytes)) if size}
+        memories |= {
+            space: _up(size)
+            for space, size in (("STACK", self.stack_bytes), ("TAPE", self.tape_bytes))
+            if size
+        }
         if heap + self.heap_bytes:
             memories["DRAM"] = heap + _up(self.heap_bytes)
         return Program(
@@ -265,12 +332,18 @@ def bf16_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
     return np.where(np.isnan(values), 0x7FC0, rounded).astype(np.uint16)
 
 
-def codes4(values: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def codes4(
+    values: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """(codes, two a byte, the low four bits first; the 16 values). At most 16 distinct values."""
     book = np.unique(values.astype(np.float32))
     if len(book) > 16:
-        raise InternalError(f"{len(book)} distinct values; a codebook holds 16", stage="program builder")
+        raise InternalError(
+            f"{len(book)} distinct values; a codebook holds 16", stage="program builder"
+        )
     codes = np.searchsorted(book, values).astype(np.uint8)
     if len(codes) % 2:
         codes = np.append(codes, np.uint8(0))
-    return (codes[0::2] | codes[1::2] << 4).astype(np.uint8), np.pad(book, (0, 16 - len(book))).astype(np.float32)
+    return (codes[0::2] | codes[1::2] << 4).astype(np.uint8), np.pad(
+        book, (0, 16 - len(book))
+    ).astype(np.float32)

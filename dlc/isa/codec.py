@@ -1,7 +1,7 @@
 """Words to instructions and back, from one list of fields read both ways.
 
-Encoding is canonical: a word decodes to operands that encode to the same word, or it doesn't decode. Reserved bits are zero; the
-all-zero word is no instruction.
+Encoding is canonical: a word decodes to operands that encode to the same word, or it doesn't
+decode. Reserved bits are zero; the all-zero word is no instruction.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dlc.isa.model import Field, Instruction, Isa
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """An instruction with the values of its operands, in the order of the word; signed fields are signed."""
+    """An instruction with the values of its operands, in the order of the word; signed fields are
+    signed."""
 
     instruction: Instruction
     values: tuple[int, ...]
@@ -64,7 +65,9 @@ def encode(instruction: Instruction, operands: Mapping[str, int]) -> int:
         value = operands[field.name]
         if not in_range(field, value):
             assert field.kind is not None
-            raise OperandError(f"`{instruction.mnemonic}`: {value} is no {field.kind.doc} (operand `{field.name}`)")
+            raise OperandError(
+                f"`{instruction.mnemonic}`: {value} is no {field.kind.doc} (operand `{field.name}`)"
+            )
         word |= (value & (1 << field.width) - 1) << field.shift
     if len(operands) != len(instruction.operands):
         extra = sorted(set(operands) - {str(field.name) for field in instruction.operands})
@@ -82,12 +85,19 @@ def decode(isa: Isa, word: int) -> Decoded | Undecodable:
         bits = word >> field.shift & (1 << field.width) - 1
         if field.name is None:
             if bits != field.literal:
-                return Undecodable("reserved_bits", f"`{instruction.mnemonic}` leaves bits {field.shift} to {field.shift + field.width - 1} zero")
+                return Undecodable(
+                    "reserved_bits",
+                    f"`{instruction.mnemonic}` leaves bits {field.shift} to "
+                    f"{field.shift + field.width - 1} zero",
+                )
             continue
         assert field.kind is not None
         if field.kind.signed and bits >> field.width - 1:
             bits -= 1 << field.width
         if not in_range(field, bits):
-            return Undecodable("operand_range", f"`{instruction.mnemonic}`: {bits} is no {field.kind.doc} (operand `{field.name}`)")
+            return Undecodable(
+                "operand_range",
+                f"`{instruction.mnemonic}`: {bits} is no {field.kind.doc} (operand `{field.name}`)",
+            )
         values.append(bits)
     return Decoded(instruction, tuple(values))

@@ -1,4 +1,5 @@
-"""Cited quantities, energy tables and presets of the files in `isa/`: numbers only, nothing that changes a result."""
+"""Cited quantities, energy tables and presets of the files in `isa/`: numbers only, nothing that
+changes a result."""
 
 from __future__ import annotations
 
@@ -77,7 +78,9 @@ def read_quantities(item: Node) -> Mapping[str, float]:
     return MappingProxyType(known)
 
 
-def read_energy(item: Node, quantities: Mapping[str, Mapping[str, float]], counters: Iterable[str]) -> EnergyTable:
+def read_energy(
+    item: Node, quantities: Mapping[str, Mapping[str, float]], counters: Iterable[str]
+) -> EnergyTable:
     """An energy table that prices every counter, or says why one costs nothing of its own."""
     name, doc, base = parts(item)[:3]
     if base is not None and text(base) not in quantities:
@@ -110,7 +113,9 @@ def _counter(tree: Node | Token | None, legal: tuple[str, ...]) -> str:
     return name
 
 
-def read_preset(item: Node, units: Iterable[Unit], spaces: Iterable[Space], energies: Mapping[str, EnergyTable]) -> Preset:
+def read_preset(
+    item: Node, units: Iterable[Unit], spaces: Iterable[Space], energies: Mapping[str, EnergyTable]
+) -> Preset:
     """A preset with numbers for every unit."""
     name, doc = parts(item)[:2]
     clock: float | None = None
@@ -138,9 +143,17 @@ def read_preset(item: Node, units: Iterable[Unit], spaces: Iterable[Space], ener
                 memories[text(first)] = whole(parts(tree)[1])
     missing = [unit for unit in models if unit not in numbers]
     if clock is None or clock <= 0 or energy is None or missing:
-        lack = ", ".join([*(["a clock"] if not clock else []), *(["an energy table"] if energy is None else []), *missing])
+        lack = ", ".join(
+            [
+                *(["a clock"] if not clock else []),
+                *(["an energy table"] if energy is None else []),
+                *missing,
+            ]
+        )
         raise Refusal(f"`{text(name)}` lacks {lack}", item)
-    return Preset(text(name), text(doc), clock, energy, MappingProxyType(numbers), MappingProxyType(memories))
+    return Preset(
+        text(name), text(doc), clock, energy, MappingProxyType(numbers), MappingProxyType(memories)
+    )
 
 
 def _unit(model: str, tree: Node) -> RateUnit | ArrayUnit:
@@ -158,6 +171,11 @@ def _unit(model: str, tree: Node) -> RateUnit | ArrayUnit:
         if values["per_cycle"] < 1:
             raise Refusal("`per_cycle` must be at least 1", tree)
         return RateUnit(values["latency"], values["per_cycle"])
-    if not 1 <= values["pes"] <= 1024 or values["lanes"] < 1 or values["fifo"] < 1 or values["index_bits"] > 16:
+    if (
+        not 1 <= values["pes"] <= 1024
+        or values["lanes"] < 1
+        or values["fifo"] < 1
+        or values["index_bits"] > 16
+    ):
         raise Refusal("pes are 1 to 1024, lanes and fifo at least 1, index_bits at most 16", tree)
     return ArrayUnit(*(values[name] for name in _ARRAY))

@@ -1,8 +1,10 @@
-"""What follows from `do`: which places it reads and writes, how it uses tensors, and the traps nobody needs to write.
+"""What follows from `do`: which places it reads and writes, how it uses tensors, and the traps
+nobody needs to write.
 
-A trap is derived for an element type or rank that the indices don't fit, for a result in a read-only space or in bytes that it
-shares with itself, and for results that overlap operands: `clashes` (anything but the identical view) where every read of an
-operand happens before, or at the same indices as, the write that could disturb it; `overlaps` otherwise.
+A trap is derived for an element type or rank that the indices don't fit, for a result in a
+read-only space or in bytes that it shares with itself, and for results that overlap operands:
+`clashes` (anything but the identical view) where every read of an operand happens before, or at the
+same indices as, the write that could disturb it; `overlaps` otherwise.
 """
 
 from __future__ import annotations
@@ -36,8 +38,15 @@ def accesses(body: tuple[t.Stmt, ...]) -> tuple[Access, ...]:
         for stmt in block:
             order = next(counter)
             for term in t.statement_terms(stmt):
-                inner = t.parts(term) if isinstance(stmt, t.Assign) and term is stmt.place else (term,)
-                found.extend(Access(e, False, loops, order) for part in inner for e in t.walk(part) if isinstance(e, t.Element))
+                inner = (
+                    t.parts(term) if isinstance(stmt, t.Assign) and term is stmt.place else (term,)
+                )
+                found.extend(
+                    Access(e, False, loops, order)
+                    for part in inner
+                    for e in t.walk(part)
+                    if isinstance(e, t.Element)
+                )
             if isinstance(stmt, t.Assign) and isinstance(stmt.place, t.Element):
                 found.append(Access(stmt.place, True, loops, order))
             if isinstance(stmt, t.Loop):
@@ -66,7 +75,9 @@ def _term_reads(term: t.Term) -> Iterator[PlaceName]:
             case t.Call(name=name, args=args):
                 for arg in args:
                     if isinstance(arg, t.Ref):
-                        yield PlaceName(arg.file, arg.operand, descriptor=not PRIMITIVES[name].reads_data)
+                        yield PlaceName(
+                            arg.file, arg.operand, descriptor=not PRIMITIVES[name].reads_data
+                        )
             case _:
                 pass
 
@@ -82,7 +93,9 @@ def _spec_places(specs: tuple[str, ...], args: tuple[t.Term, ...]) -> Iterator[P
         yield PlaceName(ref.file, ref.operand, descriptor=spec.startswith("desc "))
 
 
-def clause_terms(counts: Iterable[Count], work: Work, traps: Iterable[TrapWhen]) -> Iterator[t.Term]:
+def clause_terms(
+    counts: Iterable[Count], work: Work, traps: Iterable[TrapWhen]
+) -> Iterator[t.Term]:
     """Every term outside `do`."""
     for count in counts:
         yield count.value
@@ -102,7 +115,8 @@ def clause_terms(counts: Iterable[Count], work: Work, traps: Iterable[TrapWhen])
 
 
 def places_read(body: tuple[t.Stmt, ...], others: Iterable[t.Term]) -> frozenset[PlaceName]:
-    """Places read by `do` and by the other clauses. Sizes count as `desc T[x]` only where the data of x isn't used at all."""
+    """Places read by `do` and by the other clauses. Sizes count as `desc T[x]` only where the data
+    of x isn't used at all."""
     found: set[PlaceName] = set()
     written: set[PlaceName] = set()
     for stmt in t.statements(body):
@@ -121,7 +135,9 @@ def places_read(body: tuple[t.Stmt, ...], others: Iterable[t.Term]) -> frozenset
     if PlaceName("r") in found:
         found = {place for place in found if place.base != "r" or place.operand is None}
     data = {(place.base, place.operand) for place in found | written if not place.descriptor}
-    return frozenset(place for place in found if not (place.descriptor and (place.base, place.operand) in data))
+    return frozenset(
+        place for place in found if not (place.descriptor and (place.base, place.operand) in data)
+    )
 
 
 def places_written(body: tuple[t.Stmt, ...]) -> frozenset[PlaceName]:
@@ -138,7 +154,9 @@ def places_written(body: tuple[t.Stmt, ...]) -> frozenset[PlaceName]:
 # -- tensors ---------------------------------------------------------------------------------------
 
 
-def tensors(body: tuple[t.Stmt, ...], others: Iterable[t.Term], order: Iterable[str]) -> tuple[Tensor, ...]:
+def tensors(
+    body: tuple[t.Stmt, ...], others: Iterable[t.Term], order: Iterable[str]
+) -> tuple[Tensor, ...]:
     """How each descriptor operand is used, in the order of the operands.
 
     Raises ValueError where one operand is used as floats and as integers, or with two ranks.
@@ -155,7 +173,9 @@ def tensors(body: tuple[t.Stmt, ...], others: Iterable[t.Term], order: Iterable[
         if len(kinds) > 1:
             raise ValueError(f"T[{operand}] is used as floats and as integers")
         if len(ranks) > 1:
-            raise ValueError(f"T[{operand}] is used with {' and '.join(str(r) for r in sorted(ranks))} indices")
+            raise ValueError(
+                f"T[{operand}] is used with {' and '.join(str(r) for r in sorted(ranks))} indices"
+            )
         made.append(
             Tensor(
                 operand,
@@ -170,16 +190,24 @@ def tensors(body: tuple[t.Stmt, ...], others: Iterable[t.Term], order: Iterable[
 
 
 def derived_traps(
-    body: tuple[t.Stmt, ...], used: tuple[Tensor, ...], written: frozenset[PlaceName], read: frozenset[PlaceName],
+    body: tuple[t.Stmt, ...],
+    used: tuple[Tensor, ...],
+    written: frozenset[PlaceName],
+    read: frozenset[PlaceName],
     dtypes: Mapping[str, int],
 ) -> tuple[TrapWhen, ...]:  # fmt: skip
-    """Traps that follow from use: element types, ranks, read-only results, overlaps; in this order."""
+    """Traps that follow from use: element types, ranks, read-only results, overlaps; in this
+    order."""
     made: list[TrapWhen] = []
     for tensor in used:
         ref = t.Ref("T", tensor.operand)
         first, second = ("f32", "bf16") if tensor.float else ("i32", "i8")
         kind = t.Call("dtype", (ref,), "i")
-        wrong = t.Logic("and", t.Compare("!=", kind, t.Int(dtypes[first])), t.Compare("!=", kind, t.Int(dtypes[second])))
+        wrong = t.Logic(
+            "and",
+            t.Compare("!=", kind, t.Int(dtypes[first])),
+            t.Compare("!=", kind, t.Int(dtypes[second])),
+        )
         made.append(TrapWhen("dtype", wrong, derived=True))
     for tensor in used:
         if tensor.rank is not None:
@@ -196,26 +224,34 @@ def derived_traps(
     for q in queues_written:
         for b in queues_read:
             if b != q:
-                made.append(TrapWhen("overlap", t.Compare("==", t.Operand(q), t.Operand(b)), derived=True))
+                made.append(
+                    TrapWhen("overlap", t.Compare("==", t.Operand(q), t.Operand(b)), derived=True)
+                )
     return tuple(made)
 
 
-def _overlaps(body: tuple[t.Stmt, ...], used: tuple[Tensor, ...], read: frozenset[PlaceName]) -> Iterator[TrapWhen]:
+def _overlaps(
+    body: tuple[t.Stmt, ...], used: tuple[Tensor, ...], read: frozenset[PlaceName]
+) -> Iterator[TrapWhen]:
     all_accesses = accesses(body)
     results = [tensor for tensor in used if tensor.written]
     for position, result in enumerate(results):
         ref = t.Ref("T", result.operand)
         writes = [a for a in all_accesses if a.written and a.element.operand == result.operand]
         for other in used:
-            if other.operand == result.operand or other.written and other in results[:position]:
+            if other.operand == result.operand or (other.written and other in results[:position]):
                 continue
-            reads = [a for a in all_accesses if not a.written and a.element.operand == other.operand]
+            reads = [
+                a for a in all_accesses if not a.written and a.element.operand == other.operand
+            ]
             worst = max((_hazard(w, r) for w in writes for r in reads), default=0)
             if other.written:
                 worst = 2
             if worst:
                 name = "clashes" if worst == 1 else "overlaps"
-                yield TrapWhen("overlap", t.Call(name, (ref, t.Ref("T", other.operand)), "b"), derived=True)
+                yield TrapWhen(
+                    "overlap", t.Call(name, (ref, t.Ref("T", other.operand)), "b"), derived=True
+                )
         for place in sorted(read, key=str):
             if place.base == "W" and not place.descriptor and place.operand is not None:
                 args = (ref, t.Ref("W", place.operand))
@@ -223,7 +259,8 @@ def _overlaps(body: tuple[t.Stmt, ...], used: tuple[Tensor, ...], read: frozense
 
 
 def _hazard(write: Access, read: Access) -> int:
-    """0: the read is over before the first write; 1: harmless when both operands are the identical view; 2: harmful."""
+    """0: the read is over before the first write; 1: harmless when both operands are the identical
+    view; 2: harmful."""
     common = [loop for loop, other in zip(write.loops, read.loops, strict=False) if loop == other]
     before = read.order <= write.order
     if not common:
@@ -233,7 +270,9 @@ def _hazard(write: Access, read: Access) -> int:
         return 2
     for _, var in common:
         local = t.Local(var, "i")
-        if not any(i == local and j == local for i, j in zip(here.indices, there.indices, strict=True)):
+        if not any(
+            i == local and j == local for i, j in zip(here.indices, there.indices, strict=True)
+        ):
             return 2
     return 1
 

@@ -1,7 +1,7 @@
 """Tensor descriptors: made valid, so that every instruction after may trust them.
 
-A descriptor in the machine always lies inside its space and is aligned; what makes one says no otherwise. The fast machine has
-the same rules in its own code; a test compares them.
+A descriptor in the machine always lies inside its space and is aligned; what makes one says no
+otherwise. The fast machine has the same rules in its own code; a test compares them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,16 @@ def row_major(shape: Sequence[int]) -> list[int]:
 
 
 def make(
-    space: int, dtype: int, pointer: int, shape: Sequence[int], stride: Sequence[int] | None, lo: int, hi: int
+    space: int,
+    dtype: int,
+    pointer: int,
+    shape: Sequence[int],
+    stride: Sequence[int] | None,
+    lo: int,
+    hi: int,
 ) -> tuple[int, list[int]]:
-    """(fault, words) of the view at byte `pointer` of the buffer, which must stay in [lo, hi). Fault 0: the words are valid."""
+    """(fault, words) of the view at byte `pointer` of the buffer, which must stay in [lo, hi).
+    Fault 0: the words are valid."""
     rank = len(shape)
     if rank > 4 or any(not 0 <= n <= MAX_SIZE for n in shape):
         return SHAPE, []
@@ -43,20 +50,31 @@ def make(
     item = ITEM_BYTES[dtype]
     if pointer % item:
         return MISALIGNED, []
-    extent = 0 if size == 0 else (sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1) * item
+    extent = (
+        0
+        if size == 0
+        else (sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1) * item
+    )
     if not lo <= pointer <= hi or extent > hi - pointer:
         return OUTSIDE, []
     return 0, finish(space, dtype, pointer, shape, strides)
 
 
-def finish(space: int, dtype: int, pointer: int, shape: Sequence[int], strides: Sequence[int]) -> list[int]:
-    """The words of a view that is known to be valid: size, interval and flags follow from the rest."""
+def finish(
+    space: int, dtype: int, pointer: int, shape: Sequence[int], strides: Sequence[int]
+) -> list[int]:
+    """The words of a view that is known to be valid: size, interval and flags follow from the
+    rest."""
     rank = len(shape)
     size = 1
     for n in shape:
         size *= n
     item = ITEM_BYTES[dtype]
-    extent = 0 if size == 0 else (sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1) * item
+    extent = (
+        0
+        if size == 0
+        else (sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1) * item
+    )
     words = [0] * 16
     words[D.POINTER : D.SIZE + 1] = [pointer, dtype, rank, size]
     words[D.SHAPE : D.SHAPE + 4] = [*shape, *[1] * (4 - rank)]
@@ -69,7 +87,9 @@ def finish(space: int, dtype: int, pointer: int, shape: Sequence[int], strides: 
 def _flags(size: int, shape: Sequence[int], strides: Sequence[int]) -> int:
     flags = 0
     wide = [(s, k, n) for k, (n, s) in enumerate(zip(shape, strides, strict=True)) if n > 1]
-    if size <= 1 or all(strides[k] == want for k, want in enumerate(row_major(shape)) if shape[k] > 1):
+    if size <= 1 or all(
+        strides[k] == want for k, want in enumerate(row_major(shape)) if shape[k] > 1
+    ):
         flags |= Flag.PACKED
     reaches = (sum((m - 1) * t for t, j, m in wide if (t, j) < (s, k)) < s for s, k, _ in wide)
     if size <= 1 or all(reaches):
@@ -80,16 +100,23 @@ def _flags(size: int, shape: Sequence[int], strides: Sequence[int]) -> int:
 
 
 def resolve(row: Sequence[int], registers: Sequence[int]) -> tuple[list[int], list[int] | None]:
-    """Sizes and strides of a row of the descriptor table, those that name registers taken from there."""
+    """Sizes and strides of a row of the descriptor table, those that name registers taken from
+    there."""
     rank, mask = row[R.RANK], row[R.MASK]
-    shape = [registers[row[R.SHAPE + k]] if mask >> k & 1 else row[R.SHAPE + k] for k in range(rank)]
+    shape = [
+        registers[row[R.SHAPE + k]] if mask >> k & 1 else row[R.SHAPE + k] for k in range(rank)
+    ]
     if row[R.PACKED]:
         return shape, None
-    return shape, [registers[row[R.STRIDE + k]] if mask >> 4 + k & 1 else row[R.STRIDE + k] for k in range(rank)]
+    return shape, [
+        registers[row[R.STRIDE + k]] if mask >> 4 + k & 1 else row[R.STRIDE + k]
+        for k in range(rank)
+    ]
 
 
 def side_by_side(a: Sequence[int], b: Sequence[int]) -> bool:
-    """Whether two views whose intervals meet still share no byte, because they are columns of rows of one pitch."""
+    """Whether two views whose intervals meet still share no byte, because they are columns of rows
+    of one pitch."""
     ia, ib = ITEM_BYTES[a[D.DTYPE]], ITEM_BYTES[b[D.DTYPE]]
     pitch = a[D.STRIDE] * ia
     if a[D.RANK] < 2 or b[D.RANK] < 2 or pitch == 0 or pitch != b[D.STRIDE] * ib:
@@ -101,7 +128,8 @@ def side_by_side(a: Sequence[int], b: Sequence[int]) -> bool:
 
 
 def overlap(a: Sequence[int], b: Sequence[int]) -> bool:
-    """Whether two views may share bytes: their intervals meet, and they aren't columns side by side."""
+    """Whether two views may share bytes: their intervals meet, and they aren't columns side by
+    side."""
     meet = a[D.LO] < b[D.HI] and b[D.LO] < a[D.HI]
     return meet and not side_by_side(a, b)
 

@@ -14,8 +14,18 @@ from dlc.isa.primitives import EFFECTS, PRIMITIVES
 from dlc.isa.syntax import Node, node, number, parts, present, text, token
 
 COST_ONLY = ("active",)
-_ATTRIBUTES = {"rows": ("W", "rows"), "cols": ("W", "cols"), "nnz": ("W", "nnz"), "max": ("Q", "last")}
-_INDEXED = {"row": ("W", "row"), "val": ("W", "val"), "index": ("Q", "index"), "value": ("Q", "value")}
+_ATTRIBUTES = {
+    "rows": ("W", "rows"),
+    "cols": ("W", "cols"),
+    "nnz": ("W", "nnz"),
+    "max": ("Q", "last"),
+}
+_INDEXED = {
+    "row": ("W", "row"),
+    "val": ("W", "val"),
+    "index": ("Q", "index"),
+    "value": ("Q", "value"),
+}
 _NAMES = {"i": "an integer", "f": "a float", "b": "a truth value"}
 
 
@@ -45,7 +55,7 @@ class Elaborator:
     names: Names
     operands: Mapping[str, Field]
     costs: bool = False
-    scope: dict[str, t.Type] = field(default_factory=lambda: {})
+    scope: dict[str, t.Type] = field(default_factory=dict)
 
     # -- expressions -------------------------------------------------------------------------------
 
@@ -85,7 +95,7 @@ class Elaborator:
         if name in self.operands:
             kind = self.operands[name].kind
             assert kind is not None
-            if kind.members or kind.of is not None and len(kind.of) == 1:
+            if kind.members or (kind.of is not None and len(kind.of) == 1):
                 raise Refusal(f"`{name}` names {kind.doc}, not a number", tree)
             return t.Operand(name)
         if name in self.names.constants:
@@ -153,22 +163,34 @@ class Elaborator:
         missing = [m for m, _ in kind.members if m not in found]
         unknown = [m for m in found if m not in dict(kind.members)]
         if missing or unknown:
-            lack = f"no arm for {', '.join(missing)}" if missing else f"`{kind.name}` has no {', '.join(unknown)}"
+            lack = (
+                f"no arm for {', '.join(missing)}"
+                if missing
+                else f"`{kind.name}` has no {', '.join(unknown)}"
+            )
             raise Refusal(lack, tree)
         arms = [(member, value, self.expr(found[member])) for member, value in kind.members]
         for member, _, term in arms:
             if term.type != arms[0][2].type:
-                raise Refusal(f"the arm `{member}` is {_NAMES[term.type]}, the first is {_NAMES[arms[0][2].type]}", found[member])
+                raise Refusal(
+                    f"the arm `{member}` is {_NAMES[term.type]}, the first is "
+                    f"{_NAMES[arms[0][2].type]}",
+                    found[member],
+                )
         return t.Match(name, tuple(arms))
 
     def _call(self, tree: Node) -> t.Expr:
         head, *rest = present(tree)
         name = text(head)
         primitive = PRIMITIVES.get(name)
-        if primitive is None or name in COST_ONLY and not self.costs:
+        if primitive is None or (name in COST_ONLY and not self.costs):
             raise Refusal(f"there is no function `{name}` here", tree)
         args = self.arguments(name, primitive.args, [node(arg) for arg in rest], tree)
-        result = primitive.result if primitive.result != "n" else next(a.type for a in args if not isinstance(a, t.Ref))
+        result = (
+            primitive.result
+            if primitive.result != "n"
+            else next(a.type for a in args if not isinstance(a, t.Ref))
+        )
         return t.Call(name, args, cast(t.Type, result))
 
     def arguments(self, name: str, wanted: str, given: list[Node], at: Node) -> tuple[t.Term, ...]:
@@ -206,7 +228,7 @@ class Elaborator:
         value = self.typed(body, wanted)
         bank = None if lane is None else self.typed(lane, "i")
         self.unbind(with_var)
-        return t.Quantifier(cast("t.Literal['sum', 'any', 'all', 'banksum']", name), variable, limit, value, bank)
+        return t.Quantifier(cast(t.Reduction, name), variable, limit, value, bank)
 
     def _fold(self, tree: Node) -> t.Expr:
         accumulator, start, var, bound, body = parts(tree)
@@ -218,9 +240,15 @@ class Elaborator:
         return t.Fold(text(accumulator), first, text(var), limit, value)
 
     def bind(self, added: Mapping[str, t.Type], at: Node) -> tuple[str, ...]:
-        """Bring locals into scope; a name already in use is refused, so no reader has to ask which is meant."""
+        """Bring locals into scope; a name already in use is refused, so no reader has to ask which
+        is meant."""
         for name, type_ in added.items():
-            if name in self.scope or name in self.operands or name in self.names.constants or name in self.names.specials:
+            if (
+                name in self.scope
+                or name in self.operands
+                or name in self.names.constants
+                or name in self.names.specials
+            ):
                 raise Refusal(f"`{name}` already means something here", at)
             self.scope[name] = type_
         return tuple(added)
@@ -255,8 +283,8 @@ class Elaborator:
         if kind.of != name:
             raise Refusal(f"`{operand}` is {kind.doc}, it doesn't number {name}", tree)
         if name in ("r", "f"):
-            return t.Register(cast("t.Literal['r', 'f']", name), operand)
-        return t.Ref(cast("t.Literal['T', 'W', 'Q']", name), operand)
+            return t.Register(cast(t.Scalars, name), operand)
+        return t.Ref(cast(t.Structures, name), operand)
 
     def _integers(self, trees: list[Node]) -> tuple[t.Expr, ...]:
         return tuple(self.typed(tree, "i") for tree in trees)
@@ -267,12 +295,16 @@ class Elaborator:
             if attribute not in ("i64", "f32") or len(indices) != 1:
                 raise Refusal("a space has words `.i64[k]` and `.f32[k]`", tree)
             index = self.typed(indices[0], "i")
-            return t.Word(space, cast("t.Literal['i64', 'f32']", attribute), index)
+            return t.Word(space, cast(t.View, attribute), index)
         ref = self.term(owner)
         if isinstance(ref, t.Ref) and ref.file == "T" and attribute in ("flat", "int", "iflat"):
             if attribute != "int" and len(indices) != 1:
                 raise Refusal(f"`.{attribute}` takes one index", tree)
-            return t.Element(ref.operand, cast("t.Literal['flat', 'int', 'iflat']", attribute), self._integers(indices))
+            return t.Element(
+                ref.operand,
+                cast(t.Access, attribute),
+                self._integers(indices),
+            )
         if isinstance(ref, t.Ref) and attribute in _INDEXED and _INDEXED[attribute][0] == ref.file:
             name = _INDEXED[attribute][1]
             primitive = PRIMITIVES[name]
@@ -289,7 +321,11 @@ class Elaborator:
                 raise Refusal(f"`{enum}` has no `{attribute}`", tree)
             return t.Int(members[attribute])
         ref = self.term(owner)
-        if isinstance(ref, t.Ref) and attribute in _ATTRIBUTES and _ATTRIBUTES[attribute][0] == ref.file:
+        if (
+            isinstance(ref, t.Ref)
+            and attribute in _ATTRIBUTES
+            and _ATTRIBUTES[attribute][0] == ref.file
+        ):
             return t.Call(_ATTRIBUTES[attribute][1], (ref,), "i")
         raise Refusal(f"there is no `.{attribute}` here", tree)
 

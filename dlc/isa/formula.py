@@ -23,7 +23,18 @@ def _parse(text: str) -> ast.expr:
         raise FormulaError(f"`{text}` is no formula of sizes") from None
     for part in ast.walk(tree):
         whole = isinstance(part, ast.Constant) and type(part.value) is int
-        signs = ast.BinOp | ast.Add | ast.Sub | ast.Mult | ast.FloorDiv | ast.Mod | ast.Name | ast.Load | ast.UnaryOp | ast.USub
+        signs = (
+            ast.BinOp
+            | ast.Add
+            | ast.Sub
+            | ast.Mult
+            | ast.FloorDiv
+            | ast.Mod
+            | ast.Name
+            | ast.Load
+            | ast.UnaryOp
+            | ast.USub
+        )
         if not whole and not isinstance(part, signs):
             raise FormulaError(f"`{text}` is no formula of sizes")
     return tree
@@ -46,7 +57,8 @@ def evaluate(text: str, dims: Mapping[str, int]) -> int:
 
 
 def solve(text: str, value: int, dims: Mapping[str, int]) -> tuple[str, int] | None:
-    """The one unknown dim of a formula and its value, where the formula is the dim itself or linear in it; None if there is no unknown.
+    """The one unknown dim of a formula and its value, where the formula is the dim itself or linear
+    in it; None if there is no unknown.
 
     Raises FormulaError where that doesn't settle it.
     """

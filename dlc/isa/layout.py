@@ -1,5 +1,6 @@
-"""The machine's state as arrays of 64-bit words, for both machines: which word of a descriptor, matrix, queue or of the scalars
-means what. All memories lie in one buffer; pointers are byte offsets in it, so they are the same on every host."""
+"""The machine's state as arrays of 64-bit words, for both machines: which word of a descriptor,
+matrix, queue or of the scalars means what. All memories lie in one buffer; pointers are byte
+offsets in it, so they are the same on every host."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from enum import IntEnum
 
 
 class D(IntEnum):
-    """Words of a tensor descriptor. Sizes and strides beyond the rank are 1 and 0; strides count elements."""
+    """Words of a tensor descriptor. Sizes and strides beyond the rank are 1 and 0; strides count
+    elements."""
 
     POINTER = 0
     DTYPE = 1
@@ -33,7 +35,8 @@ class Flag(IntEnum):
 
 
 class R(IntEnum):
-    """Words of a row of the descriptor table; mask bit k: size k, bit 4 + k: stride k, names a register."""
+    """Words of a row of the descriptor table; mask bit k: size k, bit 4 + k: stride k, names a
+    register."""
 
     SPACE = 0
     DTYPE = 1
@@ -46,7 +49,8 @@ class R(IntEnum):
 
 
 class M(IntEnum):
-    """Words of a compressed matrix; POINTERS i32[cols + 1] and ROWS i32[nnz] lie in IDX, VALUES in WGT."""
+    """Words of a compressed matrix; POINTERS i32[cols + 1] and ROWS i32[nnz] lie in IDX, VALUES in
+    WGT."""
 
     ROWS = 0
     COLS = 1

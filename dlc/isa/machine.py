@@ -1,8 +1,7 @@
-"""Running programs: load (verify, place), bind arguments, run on the fast or the reference machine, fetch results.
+"""Running programs: load (verify, place), bind arguments, run on the fast or the reference machine,
+fetch results.
 
-    machine = Machine.load(program)
-    run = machine.run("logits", {"x": x})
-    run.results["y"]
+machine = Machine.load(program) run = machine.run("logits", {"x": x}) run.results["y"]
 """
 
 from __future__ import annotations
@@ -19,7 +18,18 @@ from dlc.isa.builder import bf16_bits
 from dlc.isa.formula import FormulaError, evaluate, solve
 from dlc.isa.layout import S
 from dlc.isa.model import Isa
-from dlc.isa.program import PORT_BYTES, At, Entry, Given, InRegister, Made, Mark, Port, Program, Symbol
+from dlc.isa.program import (
+    PORT_BYTES,
+    At,
+    Entry,
+    Given,
+    InRegister,
+    Made,
+    Mark,
+    Port,
+    Program,
+    Symbol,
+)
 from dlc.isa.project import load_isa
 from dlc.isa.reference import ReferenceMachine
 from dlc.isa.state import State, load_images, memory_bytes
@@ -39,7 +49,8 @@ _NUMPY = {"f32": np.float32, "bf16": np.uint16, "i32": np.int32, "i8": np.int8, 
 class Run:
     """How a run ended. `trap` is None at a normal end; then `results` hold the entry's results.
 
-    `code` is what the user's trap carries; `word` where the machine stopped, `mark` its place in the source; `fuel` what was spent.
+    `code` is what the user's trap carries; `word` where the machine stopped, `mark` its place in
+    the source; `fuel` what was spent.
     """
 
     entry: str
@@ -48,7 +59,7 @@ class Run:
     word: int
     mark: Mark | None
     fuel: int
-    results: Mapping[str, Array] = field(default_factory=lambda: {})
+    results: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
@@ -60,14 +71,21 @@ def refuse_findings(name: str, findings: tuple[Finding, ...], program: Program) 
     made: list[Any] = []
     for finding in findings:
         where = "" if finding.word is None else f", word {finding.word}"
-        found = error("E0807", f"{name}{where}: {finding.message}").with_note(f"rule `{finding.rule}`")
+        found = error("E0807", f"{name}{where}: {finding.message}").with_note(
+            f"rule `{finding.rule}`"
+        )
         mark = None if finding.word is None else program.mark(finding.word)
-        made.append(found if mark is None else found.with_note(f"from {mark.file}:{mark.line}:{mark.column}"))
+        made.append(
+            found
+            if mark is None
+            else found.with_note(f"from {mark.file}:{mark.line}:{mark.column}")
+        )
     return CompileError(made)
 
 
 class Machine:
-    """A machine with a program. Memories persist from run to run (so parameters that a run updates stay updated); registers don't."""
+    """A machine with a program. Memories persist from run to run (so parameters that a run updates
+    stay updated); registers don't."""
 
     def __init__(self, isa: Isa, verified: Verified, engine: Engine) -> None:
         self.isa = isa
@@ -77,15 +95,27 @@ class Machine:
         self.engine: Engine = engine
 
     @staticmethod
-    def load(program: Program, *, engine: Engine = "fast", name: str = "program", isa: Isa | None = None, limit: int = LIMIT) -> Machine:
+    def load(
+        program: Program,
+        *,
+        engine: Engine = "fast",
+        name: str = "program",
+        isa: Isa | None = None,
+        limit: int = LIMIT,
+    ) -> Machine:
         """Verify and place a program.
 
-        Raises CompileError E0807 (a rule of the verifier is broken), E0808 (it needs more memory than `limit` bytes).
+        Raises CompileError E0807 (a rule of the verifier is broken), E0808 (it needs more memory
+        than `limit` bytes).
         """
         isa = load_isa() if isa is None else isa
         need = memory_bytes(isa, program) if all(n >= 0 for n in program.memories.values()) else 0
         if need > limit:
-            raise CompileError(error("E0808", f"{name} needs a machine with {need:,} bytes; the limit is {limit:,}"))
+            raise CompileError(
+                error(
+                    "E0808", f"{name} needs a machine with {need:,} bytes; the limit is {limit:,}"
+                )
+            )
         found = verify(isa, program)
         if not isinstance(found, Verified):
             raise refuse_findings(name, found, program)
@@ -117,7 +147,9 @@ class Machine:
         """
         symbol = self.symbol(name)
         if value.shape != symbol.shape:
-            raise CompileError(error("E0809", f"`{name}` is {list(symbol.shape)}, given is {list(value.shape)}"))
+            raise CompileError(
+                error("E0809", f"`{name}` is {list(symbol.shape)}, given is {list(value.shape)}")
+            )
         self._store(symbol.space, symbol.address, symbol.dtype, value)
 
     def _store(self, space: str, address: int, dtype: str, value: Array) -> None:
@@ -132,7 +164,13 @@ class Machine:
         count = int(np.prod(shape, dtype=np.int64))
         memory = self.state.bytes_of(space)
         if not 0 <= address <= len(memory) - count * PORT_BYTES[dtype]:
-            raise CompileError(error("E0809", f"the program left {count} of {dtype} at byte {address} of {space}, which has {len(memory)}"))
+            raise CompileError(
+                error(
+                    "E0809",
+                    f"the program left {count} of {dtype} at byte {address} of {space}, which "
+                    f"has {len(memory)}",
+                )
+            )
         raw = memory[address : address + count * PORT_BYTES[dtype]].tobytes()
         found = np.frombuffer(raw, _NUMPY[dtype]).reshape(shape)
         if dtype == "bf16":
@@ -141,7 +179,9 @@ class Machine:
 
     # -- runs --------------------------------------------------------------------------------------
 
-    def run(self, entry: str, arguments: Mapping[str, Any] | None = None, *, fuel: int = FUEL) -> Run:
+    def run(
+        self, entry: str, arguments: Mapping[str, Any] | None = None, *, fuel: int = FUEL
+    ) -> Run:
         """Run an entry.
 
         Raises CompileError E0809 for an unknown entry, or arguments that don't fit it.
@@ -164,7 +204,15 @@ class Machine:
         word = int(scalars[S.PC])
         trap = None if status == 0 else self.isa.traps[status - 1].name
         results = {} if trap is not None else self._results(bound)
-        return Run(bound.entry.name, trap, int(scalars[S.CODE]), word, self.program.mark(word), fuel - int(scalars[S.FUEL]), results)
+        return Run(
+            bound.entry.name,
+            trap,
+            int(scalars[S.CODE]),
+            word,
+            self.program.mark(word),
+            fuel - int(scalars[S.FUEL]),
+            results,
+        )
 
     def bind(self, name: str, arguments: Mapping[str, Any], fuel: int) -> Bound:
         """Registers and memories as an entry wants them at its start.
@@ -174,8 +222,16 @@ class Machine:
         entry = self.program.entry(name)
         if entry is None:
             names = ", ".join(f"`{e.name}`" for e in self.program.entries) or "none"
-            raise CompileError(error("E0809", f"the program has no entry `{name}`").with_note(f"its entries: {names}"))
-        unknown = sorted(set(arguments) - {port.name for port in entry.parameters} - {dim.name for dim in entry.dims})
+            raise CompileError(
+                error("E0809", f"the program has no entry `{name}`").with_note(
+                    f"its entries: {names}"
+                )
+            )
+        unknown = sorted(
+            set(arguments)
+            - {port.name for port in entry.parameters}
+            - {dim.name for dim in entry.dims}
+        )
         if unknown:
             raise CompileError(error("E0809", f"`{name}` has no parameter `{unknown[0]}`"))
         values = self._values(entry, arguments)
@@ -190,7 +246,9 @@ class Machine:
         for port in entry.results:
             if isinstance(port.place, Given):
                 if port.name not in buffers:
-                    size = PORT_BYTES[port.dtype] * int(np.prod(self._shape(port, dims), dtype=np.int64))
+                    size = PORT_BYTES[port.dtype] * int(
+                        np.prod(self._shape(port, dims), dtype=np.int64)
+                    )
                     buffers[port.name] = self._allocate(size, port)
                 state.r[port.place.register] = buffers[port.name]
         for dim in entry.dims:
@@ -203,20 +261,37 @@ class Machine:
         values: dict[str, Array] = {}
         for port in entry.parameters:
             if port.name not in arguments:
-                raise CompileError(error("E0809", f"`{entry.name}` lacks its argument `{port.name}`"))
+                raise CompileError(
+                    error("E0809", f"`{entry.name}` lacks its argument `{port.name}`")
+                )
             value = np.asarray(arguments[port.name])
             floats = port.dtype in ("f32", "bf16")
             if value.dtype.kind not in ("fiub" if floats else "iub"):
-                raise CompileError(error("E0809", f"`{port.name}` is {port.dtype}, given is {value.dtype}"))
+                raise CompileError(
+                    error("E0809", f"`{port.name}` is {port.dtype}, given is {value.dtype}")
+                )
             if value.ndim != len(port.shape):
-                raise CompileError(error("E0809", f"`{port.name}` has rank {len(port.shape)}, given is {list(value.shape)}"))
+                raise CompileError(
+                    error(
+                        "E0809",
+                        f"`{port.name}` has rank {len(port.shape)}, given is {list(value.shape)}",
+                    )
+                )
             info = None if floats or port.dtype == "i64" else np.iinfo(_NUMPY[port.dtype])
-            if info is not None and value.size and (int(value.min()) < info.min or int(value.max()) > info.max):
-                raise CompileError(error("E0809", f"`{port.name}` holds values that {port.dtype} doesn't"))
+            if (
+                info is not None
+                and value.size
+                and (int(value.min()) < info.min or int(value.max()) > info.max)
+            ):
+                raise CompileError(
+                    error("E0809", f"`{port.name}` holds values that {port.dtype} doesn't")
+                )
             values[port.name] = value
         return values
 
-    def _dims(self, entry: Entry, values: Mapping[str, Array], arguments: Mapping[str, Any]) -> dict[str, int]:
+    def _dims(
+        self, entry: Entry, values: Mapping[str, Array], arguments: Mapping[str, Any]
+    ) -> dict[str, int]:
         dims = {d.name: int(arguments[d.name]) for d in entry.dims if d.name in arguments}
         pending = [(port, k) for port in entry.parameters for k in range(len(port.shape))]
         for _ in range(2):
@@ -228,21 +303,32 @@ class Machine:
                     if found is not None:
                         dims[found[0]] = found[1]
                     elif evaluate(formula, dims) != size:
-                        message = f"axis {k} of `{port.name}` is `{formula}` = {evaluate(formula, dims)}, given is {size}"
+                        wanted = f"`{formula}` = {evaluate(formula, dims)}"
+                        message = f"axis {k} of `{port.name}` is {wanted}, given is {size}"
                         raise CompileError(error("E0809", message))
                 except FormulaError:
                     left.append((port, k))
             pending = left
         if pending:
             port, k = pending[0]
-            raise CompileError(error("E0809", f"axis {k} of `{port.name}`, `{port.shape[k]}`, leaves a dim open"))
+            raise CompileError(
+                error("E0809", f"axis {k} of `{port.name}`, `{port.shape[k]}`, leaves a dim open")
+            )
         for dim in entry.dims:
             if dim.made:
                 continue
             if dim.name not in dims:
-                raise CompileError(error("E0809", f"`{entry.name}` lacks a value for the dim `{dim.name}`"))
-            if dims[dim.name] < 0 or dim.bound is not None and dims[dim.name] > dim.bound:
-                raise CompileError(error("E0809", f"the dim `{dim.name}` is {dims[dim.name]}, at most {dim.bound} is allowed for"))
+                raise CompileError(
+                    error("E0809", f"`{entry.name}` lacks a value for the dim `{dim.name}`")
+                )
+            if dims[dim.name] < 0 or (dim.bound is not None and dims[dim.name] > dim.bound):
+                raise CompileError(
+                    error(
+                        "E0809",
+                        f"the dim `{dim.name}` is {dims[dim.name]}, at most {dim.bound} is "
+                        "allowed for",
+                    )
+                )
         return dims
 
     @staticmethod
@@ -257,7 +343,10 @@ class Machine:
                 self.state.f[number] = np.float32(value)
             case At(space=space, address=address, capacity=capacity):
                 if value.size * PORT_BYTES[port.dtype] > capacity:
-                    message = f"`{port.name}` needs {value.size * PORT_BYTES[port.dtype]} bytes, its place has {capacity}"
+                    message = (
+                        f"`{port.name}` needs {value.size * PORT_BYTES[port.dtype]} bytes, its "
+                        f"place has {capacity}"
+                    )
                     raise CompileError(error("E0809", message))
                 self._store(space, address, port.dtype, value)
             case Given(register=register):
@@ -265,13 +354,20 @@ class Machine:
                 self._store("DRAM", buffers[port.name], port.dtype, value)
                 self.state.r[register] = buffers[port.name]
             case Made():
-                raise CompileError(error("E0809", f"`{port.name}` is a parameter, it can't be made by the run"))
+                raise CompileError(
+                    error("E0809", f"`{port.name}` is a parameter, it can't be made by the run")
+                )
 
     def _allocate(self, size: int, port: Port) -> int:
         scalars = self.state.scalars
         at = int(scalars[S.HEAP])
         if size > int(scalars[S.HEAP_LIMIT]) - at:
-            raise CompileError(error("E0809", f"no room for the {size} bytes of `{port.name}`: the heap of DRAM is too small"))
+            raise CompileError(
+                error(
+                    "E0809",
+                    f"no room for the {size} bytes of `{port.name}`: the heap of DRAM is too small",
+                )
+            )
         scalars[S.HEAP] = at + -(-size // 64) * 64
         return at
 
@@ -291,9 +387,13 @@ class Machine:
                 case At(space=space, address=address):
                     results[port.name] = self._fetch(space, address, port.dtype, shape)
                 case Given():
-                    results[port.name] = self._fetch("DRAM", bound.buffers[port.name], port.dtype, shape)
+                    results[port.name] = self._fetch(
+                        "DRAM", bound.buffers[port.name], port.dtype, shape
+                    )
                 case Made(register=register):
-                    results[port.name] = self._fetch("DRAM", int(self.state.r[register]), port.dtype, shape)
+                    results[port.name] = self._fetch(
+                        "DRAM", int(self.state.r[register]), port.dtype, shape
+                    )
         return results
 
 

@@ -1,4 +1,5 @@
-"""What the files of `isa/` declare, as frozen values: the machine's state, its instructions, its costs."""
+"""What the files of `isa/` declare, as frozen values: the machine's state, its instructions, its
+costs."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ class TrapWhen:
 
 @dataclass(frozen=True, slots=True)
 class PlaceName:
-    """A place of `reads` or `writes`: `T[d]`, `desc T[d]`, a space, a special register, or the whole file `r`."""
+    """A place of `reads` or `writes`: `T[d]`, `desc T[d]`, a space, a special register, or the
+    whole file `r`."""
 
     base: str
     operand: str | None = None
@@ -100,8 +102,9 @@ class PlaceName:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many of an action. `counter` is the action's or `SPACE.read`; or, with `of`, elements read from or written to what `of`
-    names, charged as bytes to the space it lies in (`counter` is then `read` or `write`)."""
+    """So many of an action. `counter` is the action's or `SPACE.read`; or, with `of`, elements read
+    from or written to what `of` names, charged as bytes to the space it lies in (`counter` is then
+    `read` or `write`)."""
 
     counter: str
     value: Expr
@@ -120,8 +123,8 @@ class Items:
 class Steps:
     """Work of an array unit: for every `var` < bound, entries on rows.
 
-    `matrix` and `column`: the stored rows of that column, each `weight` entries; without a matrix: rows 0 .. weight - 1, one entry
-    each.
+    `matrix` and `column`: the stored rows of that column, each `weight` entries; without a matrix:
+    rows 0 .. weight - 1, one entry each.
     """
 
     unit: str
@@ -137,7 +140,8 @@ Work: TypeAlias = Items | Steps
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:
-    """How a cotangent of the result reaches an operand: assembly text over the operands, `{dx}` standing for the cotangent of `x`."""
+    """How a cotangent of the result reaches an operand: assembly text over the operands, `{dx}`
+    standing for the cotangent of `x`."""
 
     file: str
     operand: str
@@ -149,7 +153,8 @@ class Adjoint:
 class Tensor:
     """How `do` uses the data of a descriptor operand: derived, never written.
 
-    `float`: its elements are floats (else integers); `rank`: the rank its indices fix (None: any); `flat`: it is counted row by row.
+    `float`: its elements are floats (else integers); `rank`: the rank its indices fix (None: any);
+    `flat`: it is counted row by row.
     """
 
     operand: str
@@ -164,10 +169,11 @@ class Tensor:
 class Control:
     """Successors and frame changes of an instruction; names are operands.
 
-    `falls`: it may go on with the next word. `target`: operand of a jump. `call`: the target is called, and the next word is where
-    it returns to. `returns`: goes to the address on top of STACK. `table`: operand with the number of words that follow, of which
-    it chooses one. `grows`, `shrinks`: operand with the words by which the frame changes. `slot`: operand that numbers a word of
-    the frame.
+    `falls`: it may go on with the next word. `target`: operand of a jump. `call`: the target is
+    called, and the next word is where it returns to. `returns`: goes to the address on top of
+    STACK. `table`: operand with the number of words that follow, of which it chooses one. `grows`,
+    `shrinks`: operand with the words by which the frame changes. `slot`: operand that numbers a
+    word of the frame.
     """
 
     falls: bool = True
@@ -187,7 +193,8 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction: everything about it that isn't derived, and the derived facts of its operands."""
+    """One instruction: everything about it that isn't derived, and the derived facts of its
+    operands."""
 
     mnemonic: str
     doc: str
@@ -222,7 +229,8 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A component of an energy table: pJ for each unit of a counter. `source` is the formula as written."""
+    """A component of an energy table: pJ for each unit of a counter. `source` is the formula as
+    written."""
 
     component: str
     counter: str
@@ -255,9 +263,10 @@ class RateUnit:
 class ArrayUnit:
     """Processing elements behind queues of steps; see `dlc.isa.cost.array` for the recurrence.
 
-    `pes` elements; `lanes` entries an element takes a cycle; `index_bits` of relative row indices (0: none), a padding entry for
-    every 2^bits skipped rows; `fifo` steps in flight; `issue` cycles between steps; `empty` cycles for an element on a step
-    that brings it no entry; `drain` cycles after the last step.
+    `pes` elements; `lanes` entries an element takes a cycle; `index_bits` of relative row indices
+    (0: none), a padding entry for every 2^bits skipped rows; `fifo` steps in flight; `issue` cycles
+    between steps; `empty` cycles for an element on a step that brings it no entry; `drain` cycles
+    after the last step.
     """
 
     pes: int
@@ -298,9 +307,10 @@ class Named:
     doc: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Isa:
-    """An instruction set and its machine, as declared by the files of `isa/`."""
+    """An instruction set and its machine, as declared by the files of `isa/`. Compared and hashed
+    by identity; `digest` tells equals."""
 
     name: str
     version: int
@@ -320,7 +330,8 @@ class Isa:
     energies: Mapping[str, EnergyTable]
     presets: Mapping[str, Preset]
     digest: str
-    """SHA-256 over the meaning: state, encodings and instructions, not costs; a program file names the ISA by it."""
+    """SHA-256 over the meaning: state, encodings and instructions, not costs; a program file names
+    the ISA by it."""
 
     def space(self, name: str) -> int:
         """The number of a space, in the order of declaration."""
@@ -345,6 +356,7 @@ DERIVED_COUNTERS: tuple[tuple[str, str], ...] = (
 
 
 def counter_names(actions: Iterable[Named], spaces: Iterable[Space]) -> tuple[str, ...]:
-    """Every counter of a run: the declared actions, bytes read from and written to each space, and what the array adds."""
+    """Every counter of a run: the declared actions, bytes read from and written to each space, and
+    what the array adds."""
     traffic = [f"{space.name}.{way}" for space in spaces for way in ("read", "write")]
     return (*(a.name for a in actions), *traffic, *(name for name, _ in DERIVED_COUNTERS))

@@ -1,8 +1,10 @@
-"""The primitives of `do`: name, argument types, result, one line of meaning. Said once; both machines implement each of them.
+"""The primitives of `do`: name, argument types, result, one line of meaning. Said once; both
+machines implement each of them.
 
-Argument types: `i f b` numbers, `n` integer or float (all `n` of a call alike, and the result where it is `n`), `T W Q` a
-descriptor, a compressed matrix, a queue. `reads_data` tells which primitives read what a reference stands for and not only its
-sizes. A test checks that the reference machine and the fast machine each implement exactly this table.
+Argument types: `i f b` numbers, `n` integer or float (all `n` of a call alike, and the result where
+it is `n`), `T W Q` a descriptor, a compressed matrix, a queue. `reads_data` tells which primitives
+read what a reference stands for and not only its sizes. A test checks that the reference machine
+and the fast machine each implement exactly this table.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ class Primitive:
 
 @dataclass(frozen=True, slots=True)
 class EffectSpec:
-    """An effect of the `do` language; `writes` and `reads` are the places that a use must declare: `Q0` is the queue of the
-    first argument, `desc T0` its descriptor."""
+    """An effect of the `do` language; `writes` and `reads` are the places that a use must declare:
+    `Q0` is the queue of the first argument, `desc T0` its descriptor."""
 
     name: str
     args: str
@@ -62,7 +64,11 @@ _FLOAT = (
 _INTEGER = (
     ("to_int", "f", "rounded toward 0; saturates; NaN gives 0"),
     ("bits", "f", "the 32 bits as a whole number from 0; NaN gives 0x7fc00000"),
-    ("order", "f", "whole number from 0, below 2^32, in the order of floats: -0 as +0, NaN greatest"),
+    (
+        "order",
+        "f",
+        "whole number from 0, below 2^32, in the order of floats: -0 as +0, NaN greatest",
+    ),
     ("shl", "ii", "x 2^(y mod 64), modulo 2^64"),
     ("sra", "ii", "floor(x / 2^(y mod 64))"),
     ("srl", "ii", "x without sign / 2^(y mod 64), rounded down"),
@@ -83,7 +89,12 @@ _INTEGER = (
     ("dram_bytes", "", "bytes of DRAM"),
     ("heap_base", "", "first byte of the heap"),
     ("heap_limit", "", "byte after the heap"),
-    ("row_fault", "ii", "row k of the descriptor table at byte y: 0 fine, 1 shape, 2 misaligned, 3 outside its space"),
+    (
+        "row_fault",
+        "ii",
+        "row k of the descriptor table at byte y: 0 fine, 1 shape, 2 misaligned, 3 outside its "
+        "space",
+    ),
     ("view_fault", "Ti", "row k of the descriptor table over the bytes of T: as row_fault"),
 )
 _DATA = (
@@ -103,7 +114,11 @@ _TRUTH = (
     ("same_shape", "TT", "rank and sizes agree"),
     ("overlaps", "TT", "the byte intervals of two descriptors meet"),
     ("clashes", "TT", "the byte intervals meet and the views aren't identical"),
-    ("values_overlap", "TW", "the byte intervals of a descriptor and of the values of a matrix meet"),
+    (
+        "values_overlap",
+        "TW",
+        "the byte intervals of a descriptor and of the values of a matrix meet",
+    ),
     ("writable", "T", "its space can be written"),
     ("injective", "T", "no two of its elements share a byte"),
     ("is_order", "Ti", "the value names every axis once, two bits each"),
@@ -129,11 +144,31 @@ EFFECTS: dict[str, EffectSpec] = {
         EffectSpec("nothing", "", (), (), "no change"),
         EffectSpec("fence", "i", (), (), "costs only: wait for the units of the mask"),
         EffectSpec("compress", "Wi", ("desc W0",), (), "a matrix of the program's table"),
-        EffectSpec("constant", "Ti", ("desc T0",), (), "a row without registers of the descriptor table"),
-        EffectSpec("describe", "Tii", ("desc T0",), ("r",), "a row of the descriptor table at a byte of its space"),
-        EffectSpec("view", "TTi", ("desc T0",), ("desc T1", "r"), "the bytes of a descriptor as a row of the table"),
+        EffectSpec(
+            "constant", "Ti", ("desc T0",), (), "a row without registers of the descriptor table"
+        ),
+        EffectSpec(
+            "describe",
+            "Tii",
+            ("desc T0",),
+            ("r",),
+            "a row of the descriptor table at a byte of its space",
+        ),
+        EffectSpec(
+            "view",
+            "TTi",
+            ("desc T0",),
+            ("desc T1", "r"),
+            "the bytes of a descriptor as a row of the table",
+        ),
         EffectSpec("row", "TTi", ("desc T0",), ("desc T1",), "drop axis 0 at an index"),
-        EffectSpec("slice", "TTiii", ("desc T0",), ("desc T1",), "along axis, from a start, so many entries"),
+        EffectSpec(
+            "slice",
+            "TTiii",
+            ("desc T0",),
+            ("desc T1",),
+            "along axis, from a start, so many entries",
+        ),
         EffectSpec("permute", "TTi", ("desc T0",), ("desc T1",), "axes in another order"),
         EffectSpec("clear", "Q", ("Q0",), (), "no events"),
         EffectSpec("push", "Qif", ("Q0",), (), "one more event; NaN is kept as the canonical NaN"),

@@ -1,4 +1,5 @@
-"""A program for the machine, as values: words, tables, what memories hold at the start, entries, and what tools need to know."""
+"""A program for the machine, as values: words, tables, what memories hold at the start, entries,
+and what tools need to know."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ PORT_BYTES = {"f32": 4, "bf16": 2, "i32": 4, "i8": 1, "i64": 8}
 
 @dataclass(frozen=True, slots=True)
 class FromRegister:
-    """A size or stride that is the value of integer register `number` when the descriptor is made."""
+    """A size or stride that is the value of integer register `number` when the descriptor is
+    made."""
 
     number: int
 
@@ -24,7 +26,8 @@ Size: TypeAlias = int | FromRegister
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the descriptor table. `stride` in elements; None is row-major. `offset` in bytes of the space, added to the address."""
+    """A row of the descriptor table. `stride` in elements; None is row-major. `offset` in bytes of
+    the space, added to the address."""
 
     space: str
     dtype: str
@@ -34,14 +37,18 @@ class Row:
 
     @property
     def is_static(self) -> bool:
-        return not any(isinstance(size, FromRegister) for size in (*self.shape, *(self.stride or ())))
+        return not any(
+            isinstance(size, FromRegister) for size in (*self.shape, *(self.stride or ()))
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """A matrix compressed by columns. `pointers` (i32[cols + 1]) and `row` (i32[nnz]) are bytes of IDX, `values` of WGT.
+    """A matrix compressed by columns. `pointers` (i32[cols + 1]) and `row` (i32[nnz]) are bytes of
+    IDX, `values` of WGT.
 
-    dtype `f32`, `bf16`, or `code4`: two codes a byte, the low four bits first, into 16 floats at byte `codebook` of WGT.
+    dtype `f32`, `bf16`, or `code4`: two codes a byte, the low four bits first, into 16 floats at
+    byte `codebook` of WGT.
     """
 
     rows: int
@@ -65,7 +72,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A named place: a tensor of a space (its packed elements), for parameters, results and tools."""
+    """A named place: a tensor of a space (its packed elements), for parameters, results and
+    tools."""
 
     name: str
     space: str
@@ -76,7 +84,8 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """Operand `operand` of word `word` is `symbol` (a symbol's address, or for branch targets a function) plus `addend`."""
+    """Operand `operand` of word `word` is `symbol` (a symbol's address, or for branch targets a
+    function) plus `addend`."""
 
     word: int
     operand: str
@@ -86,7 +95,8 @@ class Relocation:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of the text. Bounds are claims of its compiler: words of STACK and of TAPE that a call may need, None if unbounded."""
+    """A function of the text. Bounds are claims of its compiler: words of STACK and of TAPE that a
+    call may need, None if unbounded."""
 
     name: str
     start: int
@@ -114,7 +124,8 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A buffer in DRAM that the host allocates before the start; integer register `register` holds its first byte."""
+    """A buffer in DRAM that the host allocates before the start; integer register `register` holds
+    its first byte."""
 
     register: int
 
@@ -131,7 +142,8 @@ PortPlace: TypeAlias = InRegister | At | Given | Made
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A parameter or result. `shape`: formulas over the entry's dims, such as `2*H + 1`; () is a scalar."""
+    """A parameter or result. `shape`: formulas over the entry's dims, such as `2*H + 1`; () is a
+    scalar."""
 
     name: str
     dtype: str
@@ -141,7 +153,8 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """A named size of an entry. `register` holds it: at the start, or at the end where `made` (a size that the run decides)."""
+    """A named size of an entry. `register` holds it: at the start, or at the end where `made` (a
+    size that the run decides)."""
 
     name: str
     register: int | None = None
@@ -151,7 +164,8 @@ class Dim:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A place where the host may start. A name that is both parameter and result is updated in place."""
+    """A place where the host may start. A name that is both parameter and result is updated in
+    place."""
 
     name: str
     start: int
@@ -174,13 +188,14 @@ class Mark:
 class Program:
     """A linked program.
 
-    `memories`: bytes of each space (multiples of 64; absent ones are 0). `heap`: bytes of DRAM from which the heap may grow.
-    `queue`: events that each queue holds. `predicted`: cycles by preset, as the compiler estimates them.
+    `memories`: bytes of each space (multiples of 64; absent ones are 0). `heap`: bytes of DRAM from
+    which the heap may grow. `queue`: events that each queue holds. `predicted`: cycles by preset,
+    as the compiler estimates them.
     """
 
     isa: str
     text: tuple[int, ...]
-    memories: Mapping[str, int] = field(default_factory=lambda: {})
+    memories: Mapping[str, int] = field(default_factory=dict)
     heap: int = 0
     queue: int = 0
     table: tuple[Row, ...] = ()

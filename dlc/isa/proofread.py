@@ -13,12 +13,23 @@ from dlc.isa.model import Instruction, OperandKind, PlaceName, TrapWhen
 HOLE = re.compile(r"\{(\w+)\}")
 
 
-def resolve_places(instruction: Instruction, reads: frozenset[PlaceName], writes: frozenset[PlaceName], names: Names) -> None:
+def resolve_places(
+    instruction: Instruction,
+    reads: frozenset[PlaceName],
+    writes: frozenset[PlaceName],
+    names: Names,
+) -> None:
     """`reads` and `writes` must say exactly what `do` and the other clauses do."""
-    for what, declared, actual in (("reads", instruction.reads, reads), ("writes", instruction.writes, writes)):
+    for what, declared, actual in (
+        ("reads", instruction.reads, reads),
+        ("writes", instruction.writes, writes),
+    ):
         for place in declared:
             known = place.base in (*"rfTWQ", *names.specials, *names.spaces)
-            if not known or place.operand is not None and place.operand not in {f.name for f in instruction.fields}:
+            if not known or (
+                place.operand is not None
+                and place.operand not in {f.name for f in instruction.fields}
+            ):
                 raise Refusal(f"`{what} {place}` names no place")
         if len(set(declared)) != len(declared):
             raise Refusal(f"`{what}` names a place twice")
@@ -30,7 +41,9 @@ def resolve_places(instruction: Instruction, reads: frozenset[PlaceName], writes
             raise Refusal(f"it is declared that it {what} {', '.join(idle)}, but it doesn't")
 
 
-def check_instruction(instruction: Instruction, names: Names, kinds: Mapping[str, OperandKind]) -> None:
+def check_instruction(
+    instruction: Instruction, names: Names, kinds: Mapping[str, OperandKind]
+) -> None:
     """Assembly, operands, order of reads and writes, divisors, axes and order of traps."""
     _check_assembly(instruction)
     _check_used(instruction)
@@ -47,7 +60,10 @@ def _check_assembly(instruction: Instruction) -> None:
     if instruction.assembly.split(" ")[0] != instruction.mnemonic:
         raise Refusal(f"the assembly text must begin with `{instruction.mnemonic}`")
     if sorted(holes) != sorted(str(name) for name in operands):
-        raise Refusal(f"the assembly text names {', '.join(holes) or 'nothing'}; the word holds {', '.join(map(str, operands)) or 'nothing'}")
+        raise Refusal(
+            f"the assembly text names {', '.join(holes) or 'nothing'}; the word holds "
+            f"{', '.join(map(str, operands)) or 'nothing'}"
+        )
 
 
 def _terms(instruction: Instruction) -> Iterator[t.Term]:
@@ -63,7 +79,12 @@ def _check_used(instruction: Instruction) -> None:
             match part:
                 case t.Operand(name=name):
                     used.add(name)
-                case t.Register(operand=name) | t.Ref(operand=name) | t.Element(operand=name) | t.Match(operand=name):
+                case (
+                    t.Register(operand=name)
+                    | t.Ref(operand=name)
+                    | t.Element(operand=name)
+                    | t.Match(operand=name)
+                ):
                     used.add(name)
                 case _:
                     pass
@@ -73,7 +94,8 @@ def _check_used(instruction: Instruction) -> None:
 
 
 def _check_order(instruction: Instruction) -> None:
-    """A register may be the one that was just written: none is read after a write of its file, and none is written in a loop."""
+    """A register may be the one that was just written: none is read after a write of its file, and
+    none is written in a loop."""
     written: set[str] = set()
 
     def visit(block: tuple[t.Stmt, ...], looped: bool) -> None:
@@ -83,7 +105,10 @@ def _check_order(instruction: Instruction) -> None:
                     continue
                 for part in t.walk(term):
                     if isinstance(part, t.Register) and part.file in written:
-                        raise Refusal(f"{part.file}[{part.operand}] is read after a register of its file was written; name it by `let` first")
+                        raise Refusal(
+                            f"{part.file}[{part.operand}] is read after a register of its file "
+                            "was written; name it by `let` first"
+                        )
             if isinstance(stmt, t.Assign) and isinstance(stmt.place, t.Register):
                 if looped:
                     raise Refusal("a register is written in a loop")
@@ -95,8 +120,13 @@ def _check_order(instruction: Instruction) -> None:
 
 
 def _check_spaces(instruction: Instruction, names: Names) -> None:
-    """Words of a space and data of tensors can't be told apart by overlap checks, so they don't meet in one instruction."""
-    words = {p.place.space for p in t.statements(instruction.body) if isinstance(p, t.Assign) and isinstance(p.place, t.Word)}
+    """Words of a space and data of tensors can't be told apart by overlap checks, so they don't
+    meet in one instruction."""
+    words = {
+        p.place.space
+        for p in t.statements(instruction.body)
+        if isinstance(p, t.Assign) and isinstance(p.place, t.Word)
+    }
     for space in words:
         if names.spaces[space] == "readonly":
             raise Refusal(f"it writes words of {space}, which can't be written")
@@ -125,7 +155,12 @@ def _check_divisors(instruction: Instruction) -> None:
     }
     for term in _terms(instruction):
         for part in t.walk(term):
-            if isinstance(part, t.Binary) and part.op in ("//", "%") and not _is_positive(part.right) and part.right not in zero_tests:
+            if (
+                isinstance(part, t.Binary)
+                and part.op in ("//", "%")
+                and not _is_positive(part.right)
+                and part.right not in zero_tests
+            ):
                 raise Refusal("a divisor may be 0: no trap tests it")
 
 
@@ -135,8 +170,13 @@ def _check_axes(instruction: Instruction) -> None:
             match part:
                 case t.Call(name="dim", args=(t.Ref(operand=operand), t.Int(value=axis))):
                     tensor = instruction.tensor(operand)
-                    if not 0 <= axis < 4 or tensor is not None and tensor.rank is not None and axis >= tensor.rank:
-                        raise Refusal(f"T[{operand}] has no axis {axis}: `do` gives it {tensor.rank if tensor else 4} indices")
+                    if not 0 <= axis < 4 or (
+                        tensor is not None and tensor.rank is not None and axis >= tensor.rank
+                    ):
+                        raise Refusal(
+                            f"T[{operand}] has no axis {axis}: `do` gives it "
+                            f"{tensor.rank if tensor else 4} indices"
+                        )
                 case t.Element(operand=operand, indices=indices) if len(indices) > 4:
                     raise Refusal(f"T[{operand}] has more than 4 indices")
                 case _:
@@ -144,16 +184,22 @@ def _check_axes(instruction: Instruction) -> None:
 
 
 def _check_traps(instruction: Instruction) -> None:
-    """Conditions that take time come after those that don't: only then is the order of traps the order of the text."""
+    """Conditions that take time come after those that don't: only then is the order of traps the
+    order of the text."""
     slow: TrapWhen | None = None
     for trap in instruction.traps:
         if any(isinstance(part, t.Quantifier | t.Fold) for part in t.walk(trap.when)):
             slow = trap
         elif slow is not None:
-            raise Refusal(f"the trap `{trap.trap}` is tested in one step, so it belongs before `{slow.trap}`, which isn't")
+            raise Refusal(
+                f"the trap `{trap.trap}` is tested in one step, so it belongs before "
+                f"`{slow.trap}`, which isn't"
+            )
 
 
-def check_templates(instruction: Instruction, instructions: Mapping[str, Instruction]) -> Iterator[str]:
+def check_templates(
+    instruction: Instruction, instructions: Mapping[str, Instruction]
+) -> Iterator[str]:
     """What is wrong with the adjoint templates; they may name any instruction."""
     names = {str(field.name) for field in instruction.operands}
     for adjoint in instruction.adjoints:
@@ -169,7 +215,10 @@ def check_templates(instruction: Instruction, instructions: Mapping[str, Instruc
                 continue
             given = [word.strip() for word in rest.split(",")] if rest else []
             if len(given) != len(target.operands):
-                yield f"its adjoint gives `{mnemonic}` {len(given)} operands; it takes {len(target.operands)}"
+                yield (
+                    f"its adjoint gives `{mnemonic}` {len(given)} operands; it takes "
+                    f"{len(target.operands)}"
+                )
             for word in given:
                 hole = HOLE.fullmatch(word)
                 if hole and hole[1] not in names and hole[1].removeprefix("d") not in names:

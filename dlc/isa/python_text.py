@@ -1,8 +1,10 @@
 """Terms of `do` to Python text: the reference machine's half of "said once, compiled twice".
 
-Names are made hygienic by prefixes (`o_` operands, `v_` locals); `m` is the machine's `dlc.isa.runtime.Runtime`. Integers are
-Python's, wrapped to 64 bits wherever the bits of the operands don't exclude overflow; floats are numpy float32, so every operation
-rounds. Reads and writes of memory are methods of `m` that check their bounds: a failure there is a bug of ours, never a trap.
+Names are made hygienic by prefixes (`o_` operands, `v_` locals); `m` is the machine's
+`dlc.isa.runtime.Runtime`. Integers are Python's, wrapped to 64 bits wherever the bits of the
+operands don't exclude overflow; floats are numpy float32, so every operation rounds. Reads and
+writes of memory are methods of `m` that check their bounds: a failure there is a bug of ours, never
+a trap.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ LIMIT = 62
 class PythonText:
     """Translates the terms of one instruction. `bits` bounds the magnitude of loop variables."""
 
-    bits: dict[str, int] = field(default_factory=lambda: {})
+    bits: dict[str, int] = field(default_factory=dict)
 
     # -- expressions -------------------------------------------------------------------------------
 
@@ -67,7 +69,9 @@ class PythonText:
                 first, count = self.expr(start), self.expr(bound)
                 self.bits[var] = self.width(bound)
                 self.bits[accumulator] = 64
-                return f"m.fold({first}, {count}, lambda v_{accumulator}, v_{var}: {self.expr(body)})"
+                return (
+                    f"m.fold({first}, {count}, lambda v_{accumulator}, v_{var}: {self.expr(body)})"
+                )
 
     def _binary(self, term: t.Binary) -> str:
         text = f"({self.expr(term.left)} {term.op} {self.expr(term.right)})"
@@ -94,7 +98,20 @@ class PythonText:
                 return 32
             case t.Local(name=name):
                 return self.bits.get(name, 64)
-            case t.Call(name="dim" | "size" | "rank" | "rows" | "cols" | "nnz" | "entries" | "start" | "len" | "index" | "row" | "bits"):
+            case t.Call(
+                name="dim"
+                | "size"
+                | "rank"
+                | "rows"
+                | "cols"
+                | "nnz"
+                | "entries"
+                | "start"
+                | "len"
+                | "index"
+                | "row"
+                | "bits"
+            ):
                 return 32
             case t.Element(access="int" | "iflat"):
                 return 32
@@ -147,6 +164,9 @@ class PythonText:
             case t.Special(name=name):
                 return f"m.{name} = {value}"
             case t.Element(operand=operand, access=access, indices=indices):
-                return f"m.set_{access}(o_{operand}, ({', '.join(self.expr(i) for i in indices)},), {value})"
+                return (
+                    f"m.set_{access}(o_{operand}, ({', '.join(self.expr(i) for i in indices)},), "
+                    f"{value})"
+                )
             case t.Word(space=space, view=view, index=index):
                 return f"m.set_word_{view}({space!r}, {self.expr(index)}, {value})"

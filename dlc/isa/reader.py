@@ -1,4 +1,5 @@
-"""The files of `isa/` to one `Isa`: declarations first, then every instruction elaborated, derived from and proof-read.
+"""The files of `isa/` to one `Isa`: declarations first, then every instruction elaborated, derived
+from and proof-read.
 
 Nothing is cached here beyond one process; `dlc.isa.load` keeps the project's own ISA.
 """
@@ -20,9 +21,24 @@ from dlc.isa.costs import read_energy, read_preset, read_quantities
 from dlc.isa.derive import clause_terms, derived_traps, places_read, places_written, tensors
 from dlc.isa.elaborate import Elaborator, Names, Refusal
 from dlc.isa.model import (
-    Adjoint, Count, Field, Instruction, Isa, Items, Named, OperandKind, PlaceName, RegisterFile, Space, Steps, TrapWhen, Unit, Work,
-    counter_names, wrap64,
-)  # fmt: skip
+    Adjoint,
+    Count,
+    Field,
+    Instruction,
+    Isa,
+    Items,
+    Named,
+    OperandKind,
+    PlaceName,
+    RegisterFile,
+    Space,
+    Steps,
+    TrapWhen,
+    Unit,
+    Work,
+    counter_names,
+    wrap64,
+)
 from dlc.isa.proofread import check_instruction, check_templates, resolve_places
 from dlc.isa.syntax import Node, node, number, parse, parts, place, present, text
 
@@ -66,19 +82,48 @@ class _Reading:
     def isa(self) -> Isa:
         heads = list(self.of("isa"))
         if len(heads) != 1:
-            raise CompileError(error("E0802", f"there must be one `isa` item; here are {len(heads)}"))
+            raise CompileError(
+                error("E0802", f"there must be one `isa` item; here are {len(heads)}")
+            )
         name, version, _, doc = parts(heads[0][1])
-        for kind in ("constant", "space", "file", "special", "kind", "enum", "trap", "unit", "action", "energy", "preset"):
-            self.unique(f"declarations of {kind}", ((s, text(parts(i)[0]), i) for s, i in self.of(kind)))
+        for kind in (
+            "constant",
+            "space",
+            "file",
+            "special",
+            "kind",
+            "enum",
+            "trap",
+            "unit",
+            "action",
+            "energy",
+            "preset",
+        ):
+            self.unique(
+                f"declarations of {kind}", ((s, text(parts(i)[0]), i) for s, i in self.of(kind))
+            )
         self.kinds = self.operand_kinds()
         self.enums = {text(parts(i)[0]): self.members(s, i) for s, i in self.of("enum")}
         constants = {text(parts(i)[0]): wrap64(number(parts(i)[1])) for _, i in self.of("constant")}
-        spaces = tuple(Space(text(p[0]), cast("Literal['readonly', 'writable', 'lifo']", text(p[1])), text(p[2])) for p in self.rows("space"))
+        spaces = tuple(
+            Space(
+                text(p[0]), cast("Literal['readonly', 'writable', 'lifo']", text(p[1])), text(p[2])
+            )
+            for p in self.rows("space")
+        )
         specials = tuple(Named(text(p[0]), text(p[1])) for p in self.rows("special"))
-        self.units = tuple(Unit(text(p[0]), cast("Literal['rate', 'array']", text(p[1])), text(p[2])) for p in self.rows("unit"))
+        self.units = tuple(
+            Unit(text(p[0]), cast("Literal['rate', 'array']", text(p[1])), text(p[2]))
+            for p in self.rows("unit")
+        )
         self.actions = tuple(Named(text(p[0]), text(p[1])) for p in self.rows("action"))
         self.traps = tuple(Named(text(p[0]), text(p[1])) for p in self.rows("trap"))
-        self.names = Names(constants, self.enums, frozenset(s.name for s in specials), {s.name: s.access for s in spaces})
+        self.names = Names(
+            constants,
+            self.enums,
+            frozenset(s.name for s in specials),
+            {s.name: s.access for s in spaces},
+        )
         instructions = self.instructions()
         quantities = self.each("quantities", read_quantities)
         names = counter_names(self.actions, spaces)
@@ -86,8 +131,21 @@ class _Reading:
         presets = self.each("preset", lambda item: read_preset(item, self.units, spaces, energies))
         if self.findings:
             raise CompileError(self.findings)
-        files = tuple(RegisterFile(text(p[0]), number(p[1]), text(p[2]), text(p[3])) for p in self.rows("file"))
-        meaning = repr((constants, spaces, files, specials, self.enums, self.traps, [_meaning(i) for i in instructions.values()]))
+        files = tuple(
+            RegisterFile(text(p[0]), number(p[1]), text(p[2]), text(p[3]))
+            for p in self.rows("file")
+        )
+        meaning = repr(
+            (
+                constants,
+                spaces,
+                files,
+                specials,
+                self.enums,
+                self.traps,
+                [_meaning(i) for i in instructions.values()],
+            )
+        )
         return Isa(
             name=text(name),
             version=number(version),
@@ -127,8 +185,17 @@ class _Reading:
         found: dict[str, int] = {}
         for child in children[2:-1]:
             name, value = parts(node(child))
-            if text(name) in found or number(value) in found.values() or number(value) >= 1 << width:
-                self.refuse(source, f"`{text(name)}` stands twice, or its value does, or it needs more than {width} bits", child)
+            if (
+                text(name) in found
+                or number(value) in found.values()
+                or number(value) >= 1 << width
+            ):
+                self.refuse(
+                    source,
+                    f"`{text(name)}` stands twice, or its value does, or it needs more than "
+                    f"{width} bits",
+                    child,
+                )
             found[text(name)] = number(value)
         return MappingProxyType(found)
 
@@ -137,9 +204,14 @@ class _Reading:
         for _, item in self.of("kind"):
             name, width, prefix, of, below, signed, doc = parts(item)
             kinds[text(name)] = OperandKind(
-                text(name), number(width), text(prefix), None if of is None else text(of), None if below is None else number(below),
-                signed is not None, text(doc),
-            )  # fmt: skip
+                text(name),
+                number(width),
+                text(prefix),
+                None if of is None else text(of),
+                None if below is None else number(below),
+                signed is not None,
+                text(doc),
+            )
         for source, item in self.of("enum"):
             members = tuple(self.members(source, item).items())
             name, width, doc = text(parts(item)[0]), number(parts(item)[1]), text(parts(item)[-1])
@@ -159,12 +231,19 @@ class _Reading:
                 if mnemonic in made:
                     raise Refusal("the mnemonic is taken")
                 if instruction.opcode in opcodes:
-                    raise Refusal(f"opcode {instruction.opcode:#04x} is taken by `{opcodes[instruction.opcode]}`")
+                    raise Refusal(
+                        f"opcode {instruction.opcode:#04x} is taken by "
+                        f"`{opcodes[instruction.opcode]}`"
+                    )
                 made[mnemonic] = instruction
                 where[mnemonic] = source
                 opcodes[instruction.opcode] = mnemonic
             except Refusal as e:
-                self.refuse(source, f"`{mnemonic}`: {e.message}", e.at if e.at is not None else parts(item)[0])
+                self.refuse(
+                    source,
+                    f"`{mnemonic}`: {e.message}",
+                    e.at if e.at is not None else parts(item)[0],
+                )
         for mnemonic, instruction in made.items():
             for message in check_templates(instruction, made):
                 self.findings.append(error("E0802", f"`{mnemonic}`: {message}", instruction.span))
@@ -178,9 +257,17 @@ class _Reading:
         do = Elaborator(self.names, operands)
         cost = Elaborator(self.names, operands, costs=True)
         body = do.block(node(parts(clauses["do"])[0]))
-        counts = tuple(self.count(node(c), cost) for c in present(clauses["actions"])) if "actions" in clauses else ()
+        counts = (
+            tuple(self.count(node(c), cost) for c in present(clauses["actions"]))
+            if "actions" in clauses
+            else ()
+        )
         work = self.work(clauses["work"], cost)
-        traps = tuple(self.fault(node(f), do) for f in present(clauses["traps"])) if "traps" in clauses else ()
+        traps = (
+            tuple(self.fault(node(f), do) for f in present(clauses["traps"]))
+            if "traps" in clauses
+            else ()
+        )
         others = list(clause_terms(counts, work, traps))
         try:
             used = tensors(body, others, operands)
@@ -193,13 +280,19 @@ class _Reading:
             doc=text(children[1]),
             fields=fields,
             assembly=text(parts(clauses["assembly"])[0]),
-            reads=tuple(self.place(node(p)) for p in present(clauses["reads"])) if "reads" in clauses else (),
-            writes=tuple(self.place(node(p)) for p in present(clauses["writes"])) if "writes" in clauses else (),
+            reads=tuple(self.place(node(p)) for p in present(clauses["reads"]))
+            if "reads" in clauses
+            else (),
+            writes=tuple(self.place(node(p)) for p in present(clauses["writes"]))
+            if "writes" in clauses
+            else (),
             body=body,
             counts=counts,
             work=work,
             traps=(*derived_traps(body, used, writes, reads, self.enums["dtype"]), *traps),
-            adjoints=tuple(self.adjoint(node(a)) for a in present(clauses["adjoint"])) if "adjoint" in clauses else (),
+            adjoints=tuple(self.adjoint(node(a)) for a in present(clauses["adjoint"]))
+            if "adjoint" in clauses
+            else (),
             tensors=used,
             span=place(source, children[0]),
         )
@@ -215,7 +308,11 @@ class _Reading:
         for part in trees:
             clause = node(part)
             name = str(clause.data)
-            if name in found or name == "no_adjoint" and "adjoint" in found or name == "adjoint" and "no_adjoint" in found:
+            if (
+                name in found
+                or (name == "no_adjoint" and "adjoint" in found)
+                or (name == "adjoint" and "no_adjoint" in found)
+            ):
                 raise Refusal(f"`{name}` is given twice", clause)
             found[name] = clause
         for name in ("encode", "assembly", "do", "work"):
@@ -253,7 +350,9 @@ class _Reading:
 
     def place(self, tree: Node) -> PlaceName:
         described, base, operand = parts(tree)
-        return PlaceName(text(base), None if operand is None else text(operand), described is not None)
+        return PlaceName(
+            text(base), None if operand is None else text(operand), described is not None
+        )
 
     def count(self, tree: Node, elaborator: Elaborator) -> Count:
         children = parts(tree)
@@ -281,7 +380,9 @@ class _Reading:
             raise Refusal(f"there is no unit `{text(unit_token)}`", clause)
         tree = node(body)
         if (tree.data == "items") != (unit.model == "rate"):
-            raise Refusal(f"`{unit.name}` is {'a rate' if unit.model == 'rate' else 'an array'} unit", clause)
+            raise Refusal(
+                f"`{unit.name}` is {'a rate' if unit.model == 'rate' else 'an array'} unit", clause
+            )
         if tree.data == "items":
             return Items(unit.name, elaborator.typed(parts(tree)[0], "i"))
         var, bound_tree, rows = parts(tree)
@@ -297,10 +398,15 @@ class _Reading:
                 matrix = elaborator.term(args[0])
                 if isinstance(matrix, t.Ref) and matrix.file == "W":
                     weight = elaborator.typed(args[2], "i") if len(args) == 3 else t.Int(1)
-                    return Steps(unit.name, text(var), bound, weight, matrix, elaborator.typed(args[1], "i"))
+                    return Steps(
+                        unit.name, text(var), bound, weight, matrix, elaborator.typed(args[1], "i")
+                    )
         finally:
             elaborator.unbind(added)
-        raise Refusal("the rows of a step are `all_rows(n)`, `column(W[a], j)` or `column(W[a], j, entries)`", tree)
+        raise Refusal(
+            "the rows of a step are `all_rows(n)`, `column(W[a], j)` or `column(W[a], j, entries)`",
+            tree,
+        )
 
     def fault(self, tree: Node, elaborator: Elaborator) -> TrapWhen:
         name, code, when = parts(tree)
@@ -311,10 +417,15 @@ class _Reading:
 
     def adjoint(self, tree: Node) -> Adjoint:
         file, operand, part, template = parts(tree)
-        return Adjoint(text(file), text(operand), None if part is None else text(part), text(template))
+        return Adjoint(
+            text(file), text(operand), None if part is None else text(part), text(template)
+        )
 
 
 def _meaning(instruction: Instruction) -> tuple[object, ...]:
     """What a program can observe of an instruction; costs beyond fuel, and texts, are left out."""
-    fields = [(f.width, f.shift, f.literal, f.name, f.kind.name if f.kind else None) for f in instruction.fields]
+    fields = [
+        (f.width, f.shift, f.literal, f.name, f.kind.name if f.kind else None)
+        for f in instruction.fields
+    ]
     return (instruction.mnemonic, fields, instruction.body, instruction.traps, instruction.work)

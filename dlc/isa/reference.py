@@ -1,7 +1,7 @@
 """The reference machine: every instruction's clauses compiled to Python, one step at a time.
 
-Precise traps: conditions that take one step are tested first, then fuel, then conditions that take time; nothing has changed when
-one of them holds. `do` itself can't trap.
+Precise traps: conditions that take one step are tested first, then fuel, then conditions that take
+time; nothing has changed when one of them holds. `do` itself can't trap.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def _check_lines(isa: Isa, name: str, traps: list[TrapWhen], head: str) -> list[
 
 
 def fuel_term(instruction: Instruction) -> t.Expr:
-    """Work units that an instruction is charged: its items (at least 1), or 1 and the entries over its steps."""
+    """Work units that an instruction is charged: its items (at least 1), or 1 and the entries over
+    its steps."""
     work = instruction.work
     if isinstance(work, Items):
         return t.Call("max", (work.count, t.Int(1)), "i")
@@ -76,13 +77,20 @@ def compile_instruction(isa: Isa, instruction: Instruction) -> Compiled:
     scope: dict[str, Any] = {"I": wrap64, "F": F}
     exec(compile(text, f"<{instruction.mnemonic}>", "exec"), scope)
     return Compiled(
-        instruction, scope["check"], scope["fuel"], scope["slow_check"], scope["do"], scope["counts"],
-        any(place.base == "pc" for place in instruction.writes), text,
-    )  # fmt: skip
+        instruction,
+        scope["check"],
+        scope["fuel"],
+        scope["slow_check"],
+        scope["do"],
+        scope["counts"],
+        any(place.base == "pc" for place in instruction.writes),
+        text,
+    )
 
 
 class ReferenceMachine:
-    """Runs decoded words on a state. `observe`, if given, sees (machine, decoded) after the checks and before `do`."""
+    """Runs decoded words on a state. `observe`, if given, sees (machine, decoded) after the checks
+    and before `do`."""
 
     def __init__(self, isa: Isa, state: State, text: tuple[Decoded, ...]) -> None:
         self.isa = isa
@@ -101,7 +109,8 @@ class ReferenceMachine:
         return found
 
     def check(self, decoded: Decoded) -> int:
-        """The trap that the instruction raises in this state, fuel included; 0 for none. The state stays."""
+        """The trap that the instruction raises in this state, fuel included; 0 for none. The state
+        stays."""
         clauses = self.clauses(decoded.instruction)
         trap = clauses.check(self.runtime, *decoded.values)
         if trap:
@@ -124,7 +133,9 @@ class ReferenceMachine:
             clauses = self.clauses(decoded.instruction)
             if self.observe is not None:
                 self.observe(self, decoded)
-            self.executed[decoded.instruction.mnemonic] = self.executed.get(decoded.instruction.mnemonic, 0) + 1
+            self.executed[decoded.instruction.mnemonic] = (
+                self.executed.get(decoded.instruction.mnemonic, 0) + 1
+            )
             state.scalars[S.FUEL] -= clauses.fuel(self.runtime, *decoded.values)
             try:
                 clauses.do(self.runtime, *decoded.values)
@@ -135,7 +146,8 @@ class ReferenceMachine:
         return RUNNING
 
     def run(self) -> int:
-        """Steps until the end: HALTED, or the number of a trap; the state is then as before the instruction that trapped."""
+        """Steps until the end: HALTED, or the number of a trap; the state is then as before the
+        instruction that trapped."""
         while True:
             status = self.step()
             if status != RUNNING:

@@ -1,7 +1,8 @@
-"""What the Python text of the reference machine calls: primitives, effects and checked access to memory.
+"""What the Python text of the reference machine calls: primitives, effects and checked access to
+memory.
 
-Every primitive `p` of `dlc.isa.primitives` is a method `p_NAME`, every effect `e_NAME`. Floats are numpy float32; functions
-beyond arithmetic go through a 64-bit float and round once.
+Every primitive `p` of `dlc.isa.primitives` is a method `p_NAME`, every effect `e_NAME`. Floats are
+numpy float32; functions beyond arithmetic go through a 64-bit float and round once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Halted(Exception):
 
 
 def through_f64(function: Callable[[float], float]) -> Callable[[object, Any], Any]:
-    """A method that applies a function of 64-bit floats and rounds once; what C gives at poles and outside the domain."""
+    """A method that applies a function of 64-bit floats and rounds once; what C gives at poles and
+    outside the domain."""
 
     def method(self: object, x: Any) -> Any:
         return F(_total(function, float(x)))
@@ -53,7 +55,7 @@ def _overflow(function: Callable[..., float], *args: float) -> float:
 
 
 def _pole(function: Callable[..., float], *args: float) -> float:
-    if function is math.log and args[0] == 0 or function is math.log1p and args[0] == -1:
+    if (function is math.log and args[0] == 0) or (function is math.log1p and args[0] == -1):
         return -math.inf
     if function is math.atanh and abs(args[0]) == 1:
         return math.copysign(math.inf, args[0])
@@ -67,7 +69,8 @@ def _sigmoid(x: float) -> float:
 
 
 class Runtime:
-    """The machine's state as the Python text sees it. `mac_calls` counts products for the tests of declared counts."""
+    """The machine's state as the Python text sees it. `mac_calls` counts products for the tests of
+    declared counts."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -80,7 +83,11 @@ class Runtime:
         self.access = [s.access for s in state.isa.spaces]
         memory = state.memory[: len(state.memory) // 8 * 8]
         self.i8, self.u8 = memory.view(np.int8), memory
-        self.i16, self.i32, self.i64 = memory.view(np.uint16), memory.view(np.int32), memory.view(np.int64)
+        self.i16, self.i32, self.i64 = (
+            memory.view(np.uint16),
+            memory.view(np.int32),
+            memory.view(np.int64),
+        )
         self.f32, self.u32 = memory.view(np.float32), memory.view(np.uint32)
 
     # -- special registers -------------------------------------------------------------------------
@@ -115,13 +122,21 @@ class Runtime:
             index = indices[0]
             if not 0 <= index < d[D.SIZE]:
                 raise InternalError(f"element {index} of {d[D.SIZE]}", stage="reference machine")
-            indices = tuple(int(i) for i in np.unravel_index(index, d[D.SHAPE : D.SHAPE + d[D.RANK]])) if d[D.RANK] else ()
+            indices = (
+                tuple(int(i) for i in np.unravel_index(index, d[D.SHAPE : D.SHAPE + d[D.RANK]]))
+                if d[D.RANK]
+                else ()
+            )
         if len(indices) != d[D.RANK]:
-            raise InternalError(f"{len(indices)} indices, rank {d[D.RANK]}", stage="reference machine")
+            raise InternalError(
+                f"{len(indices)} indices, rank {d[D.RANK]}", stage="reference machine"
+            )
         at = 0
         for axis, index in enumerate(indices):
             if not 0 <= index < d[D.SHAPE + axis]:
-                raise InternalError(f"index {index} of {d[D.SHAPE + axis]}, axis {axis}", stage="reference machine")
+                raise InternalError(
+                    f"index {index} of {d[D.SHAPE + axis]}, axis {axis}", stage="reference machine"
+                )
             at += index * d[D.STRIDE + axis]
         return d[D.POINTER] + at * descriptors.ITEM_BYTES[d[D.DTYPE]], d[D.DTYPE]
 
@@ -141,7 +156,9 @@ class Runtime:
         if dtype == 0:
             self.u32[byte // 4] = bits
         else:
-            self.i16[byte // 2] = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 if value == value else NAN_BITS >> 16
+            self.i16[byte // 2] = (
+                (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 if value == value else NAN_BITS >> 16
+            )
 
     def _set_integer(self, operand: int, indices: tuple[int, ...], value: int, flat: bool) -> None:
         byte, dtype = self._place(operand, indices, flat)
@@ -177,7 +194,9 @@ class Runtime:
     def _word(self, space: str, index: int, size: int) -> int:
         base, length = self.spaces[space]
         if not 0 <= index < length // size:
-            raise InternalError(f"word {index} of {length // size} in {space}", stage="reference machine")
+            raise InternalError(
+                f"word {index} of {length // size} in {space}", stage="reference machine"
+            )
         return base // size + index
 
     def word_i64(self, space: str, index: int) -> int:
@@ -200,7 +219,9 @@ class Runtime:
             value = body(value, k)
         return value
 
-    def banksum(self, count: int, body: Callable[[int], Any], lane: Callable[[int], int] | None) -> Any:
+    def banksum(
+        self, count: int, body: Callable[[int], Any], lane: Callable[[int], int] | None
+    ) -> Any:
         banks = [F(0)] * 64
         for k in range(count):
             bank = (k if lane is None else lane(k)) & 63
@@ -355,7 +376,10 @@ class Runtime:
 
     def p_same_shape(self, a: int, b: int) -> bool:
         T = self.state.T
-        return bool(T[a, D.RANK] == T[b, D.RANK] and (T[a, D.SHAPE : D.SHAPE + 4] == T[b, D.SHAPE : D.SHAPE + 4]).all())
+        return bool(
+            T[a, D.RANK] == T[b, D.RANK]
+            and (T[a, D.SHAPE : D.SHAPE + 4] == T[b, D.SHAPE : D.SHAPE + 4]).all()
+        )
 
     def p_overlaps(self, a: int, b: int) -> bool:
         return descriptors.overlap(self._words(a), self._words(b))
@@ -374,7 +398,10 @@ class Runtime:
 
     def p_is_order(self, t: int, order: int) -> bool:
         rank = self.p_rank(t)
-        return 0 <= order < 1 << 2 * rank and len({order >> 2 * k & 3 for k in range(rank)} & set(range(rank))) == rank
+        return (
+            0 <= order < 1 << 2 * rank
+            and len({order >> 2 * k & 3 for k in range(rank)} & set(range(rank))) == rank
+        )
 
     # -- matrices and queues -----------------------------------------------------------------------
 
@@ -446,7 +473,10 @@ class Runtime:
     def e_push(self, q: int, index: int, value: Any) -> None:
         k = self.p_len(q)
         if k >= self.p_capacity() or index <= self.p_last(q) or index >= 1 << 31:
-            raise InternalError(f"event {index} pushed after {self.p_last(q)}, {k} of {self.p_capacity()}", stage="reference machine")
+            raise InternalError(
+                f"event {index} pushed after {self.p_last(q)}, {k} of {self.p_capacity()}",
+                stage="reference machine",
+            )
         self.i32[int(self.state.Q[q, E.INDEX]) // 4 + k] = index
         self.u32[int(self.state.Q[q, E.VALUE]) // 4 + k] = self.p_bits(value)
         self.state.Q[q, E.LENGTH] = k + 1
@@ -462,7 +492,9 @@ class Runtime:
         base = self._get(S.BASE + row[R.SPACE])
         shape, stride = descriptors.resolve(row, self.r.tolist())
         end = base + self._get(S.BYTES + row[R.SPACE])
-        return descriptors.make(row[R.SPACE], row[R.DTYPE], base + address + row[R.OFFSET], shape, stride, base, end)
+        return descriptors.make(
+            row[R.SPACE], row[R.DTYPE], base + address + row[R.OFFSET], shape, stride, base, end
+        )
 
     def p_row_fault(self, k: int, address: int) -> int:
         return self._describe(k, address)[0]
@@ -474,7 +506,9 @@ class Runtime:
         row, whole = self.state.table[k].tolist(), self._words(a)
         shape, stride = descriptors.resolve(row, self.r.tolist())
         pointer = whole[D.POINTER] + row[R.OFFSET]
-        return descriptors.make(whole[D.SPACE], row[R.DTYPE], pointer, shape, stride, whole[D.LO], whole[D.HI])
+        return descriptors.make(
+            whole[D.SPACE], row[R.DTYPE], pointer, shape, stride, whole[D.LO], whole[D.HI]
+        )
 
     def p_view_fault(self, a: int, k: int) -> int:
         return self._view(a, k)[0]
@@ -482,12 +516,18 @@ class Runtime:
     def e_view(self, t: int, a: int, k: int) -> None:
         self.state.T[t] = self._view(a, k)[1]
 
-    def _finish(self, t: int, d: list[int], pointer: int, shape: list[int], stride: list[int]) -> None:
+    def _finish(
+        self, t: int, d: list[int], pointer: int, shape: list[int], stride: list[int]
+    ) -> None:
         self.state.T[t] = descriptors.finish(d[D.SPACE], d[D.DTYPE], pointer, shape, stride)
 
     def _axes(self, d: list[int]) -> tuple[list[int], list[int], int]:
         rank = d[D.RANK]
-        return d[D.SHAPE : D.SHAPE + rank], d[D.STRIDE : D.STRIDE + rank], descriptors.ITEM_BYTES[d[D.DTYPE]]
+        return (
+            d[D.SHAPE : D.SHAPE + rank],
+            d[D.STRIDE : D.STRIDE + rank],
+            descriptors.ITEM_BYTES[d[D.DTYPE]],
+        )
 
     def e_row(self, t: int, a: int, i: int) -> None:
         d = self._words(a)

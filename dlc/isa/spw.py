@@ -1,10 +1,14 @@
-"""Program files `.spw`: the bytes of a program, the same for the same program on any day and machine.
+"""Program files `.spw`: the bytes of a program, the same for the same program on any day and
+machine.
 
-    magic 8 · version u32 · sections u32 · digest of the ISA 32 · a row per section: tag 4, CRC-32 u32, offset u64, length u64 ·
-    sections, each at a multiple of 8, zeros between · SHA-256 of all before
+    magic 8 · version u32 · sections u32 · digest of the ISA 32
+    a row per section: tag 4, CRC-32 u32, offset u64, length u64
+    sections, each at a multiple of 8, zeros between
+    SHA-256 of all before
 
-Numbers are little-endian. `TEXT` holds words, `DATA` the images; every other section is JSON in one canonical spelling. Reading
-refuses whatever writing wouldn't have written, so equal programs and equal files are the same thing.
+Numbers are little-endian. `TEXT` holds words, `DATA` the images; every other section is JSON in one
+canonical spelling. Reading refuses whatever writing wouldn't have written, so equal programs and
+equal files are the same thing.
 """
 
 from __future__ import annotations
@@ -78,7 +82,13 @@ def _port_json(port: p.Port) -> list[object]:
 
 def _entry_json(e: p.Entry) -> list[object]:
     dims = [[d.name, d.register, d.bound, d.made] for d in e.dims]
-    return [e.name, e.start, dims, [_port_json(x) for x in e.parameters], [_port_json(x) for x in e.results]]
+    return [
+        e.name,
+        e.start,
+        dims,
+        [_port_json(x) for x in e.parameters],
+        [_port_json(x) for x in e.results],
+    ]
 
 
 def _row_json(r: p.Row) -> list[object]:
@@ -101,7 +111,8 @@ def _write_images(program: p.Program) -> bytes:
 def read_program(isa: Isa, data: bytes, name: str) -> p.Program:
     """The program of a file; `name` is for messages. What it says isn't verified yet.
 
-    Raises CompileError E0805 (not a program file, damaged, or not canonical), E0806 (made for another ISA).
+    Raises CompileError E0805 (not a program file, damaged, or not canonical), E0806 (made for
+    another ISA).
     """
     try:
         program = _read(data)
@@ -109,7 +120,9 @@ def read_program(isa: Isa, data: bytes, name: str) -> p.Program:
         raise CompileError(error("E0805", f"{name}: {e}")) from None
     if program.isa != isa.digest:
         raise CompileError(
-            error("E0806", f"{name} was made for another instruction set").with_note(f"it names {program.isa[:16]}, this is {isa.digest[:16]}")
+            error("E0806", f"{name} was made for another instruction set").with_note(
+                f"it names {program.isa[:16]}, this is {isa.digest[:16]}"
+            )
         )
     return program
 
@@ -233,7 +246,9 @@ def _dim(value: Any) -> p.Dim:
 
 def _entry(value: Any) -> p.Entry:
     name, start, dims, parameters, results = _fields(value, 5)
-    return p.Entry(_str(name), _int(start), _list(_dim, dims), _list(_port, parameters), _list(_port, results))
+    return p.Entry(
+        _str(name), _int(start), _list(_dim, dims), _list(_port, parameters), _list(_port, results)
+    )
 
 
 def _symbol(value: Any) -> p.Symbol:
@@ -248,7 +263,9 @@ def _relocation(value: Any) -> p.Relocation:
 
 def _function(value: Any) -> p.Function:
     name, start, frame, stack, tape = _fields(value, 5)
-    return p.Function(_str(name), _int(start), _int(frame), _optional(_int, stack), _optional(_int, tape))
+    return p.Function(
+        _str(name), _int(start), _int(frame), _optional(_int, stack), _optional(_int, tape)
+    )
 
 
 def _mark(value: Any) -> p.Mark:
@@ -269,10 +286,18 @@ def _read_text(payload: bytes) -> Mapping[str, Any]:
 
 def _read_need(payload: bytes) -> Mapping[str, Any]:
     value = _parsed(payload)
-    if type(value) is not dict or set(value) != {"memories", "heap", "queue"} or type(value["memories"]) is not dict:
+    if (
+        type(value) is not dict
+        or set(value) != {"memories", "heap", "queue"}
+        or type(value["memories"]) is not dict
+    ):
         raise Malformed("memories, heap and queue belong here")
     memories: dict[Any, Any] = value["memories"]
-    return {"memories": {_str(k): _int(v) for k, v in memories.items()}, "heap": _int(value["heap"]), "queue": _int(value["queue"])}
+    return {
+        "memories": {_str(k): _int(v) for k, v in memories.items()},
+        "heap": _int(value["heap"]),
+        "queue": _int(value["queue"]),
+    }
 
 
 def _read_images(payload: bytes) -> Mapping[str, Any]:
@@ -294,7 +319,9 @@ def _read_images(payload: bytes) -> Mapping[str, Any]:
     return {"images": tuple(images)}
 
 
-def _table(name: str, write: Callable[[Any], object], read: Callable[[Any], object]) -> tuple[Any, Any]:
+def _table(
+    name: str, write: Callable[[Any], object], read: Callable[[Any], object]
+) -> tuple[Any, Any]:
     def writer(program: p.Program) -> bytes:
         return _json([write(item) for item in getattr(program, name)])
 
@@ -304,15 +331,30 @@ def _table(name: str, write: Callable[[Any], object], read: Callable[[Any], obje
     return writer, reader
 
 
-_SECTIONS: dict[bytes, tuple[Callable[[p.Program], bytes], Callable[[bytes], Mapping[str, Any]]]] = {
+_SECTIONS: dict[
+    bytes, tuple[Callable[[p.Program], bytes], Callable[[bytes], Mapping[str, Any]]]
+] = {
     b"TEXT": (lambda g: struct.pack(f"<{len(g.text)}Q", *g.text), _read_text),
-    b"NEED": (lambda g: _json({"memories": dict(g.memories), "heap": g.heap, "queue": g.queue}), _read_need),
+    b"NEED": (
+        lambda g: _json({"memories": dict(g.memories), "heap": g.heap, "queue": g.queue}),
+        _read_need,
+    ),
     b"DATA": (_write_images, _read_images),
     b"ROWS": _table("table", _row_json, _row),
-    b"MATS": _table("matrices", lambda m: [m.rows, m.cols, m.nnz, m.pointers, m.row, m.values, m.dtype, m.codebook], _matrix),
-    b"SYMS": _table("symbols", lambda s: [s.name, s.space, s.address, s.dtype, list(s.shape)], _symbol),
+    b"MATS": _table(
+        "matrices",
+        lambda m: [m.rows, m.cols, m.nnz, m.pointers, m.row, m.values, m.dtype, m.codebook],
+        _matrix,
+    ),
+    b"SYMS": _table(
+        "symbols", lambda s: [s.name, s.space, s.address, s.dtype, list(s.shape)], _symbol
+    ),
     b"RELO": _table("relocations", lambda r: [r.word, r.operand, r.symbol, r.addend], _relocation),
-    b"FUNC": _table("functions", lambda f: [f.name, f.start, f.frame_words, f.stack_words, f.tape_words], _function),
+    b"FUNC": _table(
+        "functions",
+        lambda f: [f.name, f.start, f.frame_words, f.stack_words, f.tape_words],
+        _function,
+    ),
     b"ENTR": _table("entries", _entry_json, _entry),
     b"MARK": _table("marks", lambda m: [m.word, m.file, m.line, m.column], _mark),
     b"COST": _table("predicted", list, _prediction),

@@ -1,4 +1,5 @@
-"""The machine's state: arrays that both machines work on, made from a program whose tables are checked on the way in."""
+"""The machine's state: arrays that both machines work on, made from a program whose tables are
+checked on the way in."""
 
 from __future__ import annotations
 
@@ -11,8 +12,19 @@ import numpy.typing as npt
 
 from dlc.isa import descriptors
 from dlc.isa.layout import (
-    DESCRIPTOR_WORDS, ITEM_BYTES, MATRIX_WORDS, MAX_SIZE, QUEUE_WORDS, ROW_WORDS, SCALAR_WORDS, D, E, M, R, S,
-)  # fmt: skip
+    DESCRIPTOR_WORDS,
+    ITEM_BYTES,
+    MATRIX_WORDS,
+    MAX_SIZE,
+    QUEUE_WORDS,
+    ROW_WORDS,
+    SCALAR_WORDS,
+    D,
+    E,
+    M,
+    R,
+    S,
+)
 from dlc.isa.model import Isa
 from dlc.isa.program import DTYPES, FromRegister, Matrix, Program, Row, Size
 
@@ -24,7 +36,8 @@ _EMPTY = {"f32": 0}
 
 
 class LoadError(ValueError):
-    """A program that can't be loaded: the name of the verifier's rule that it breaks, and the facts."""
+    """A program that can't be loaded: the name of the verifier's rule that it breaks, and the
+    facts."""
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +47,8 @@ class LoadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that a run can change, and the tables that it can't. See `dlc.isa.layout` for the words.
+    """Everything that a run can change, and the tables that it can't. See `dlc.isa.layout` for the
+    words.
 
     `memory` holds every space, one after the other, then the queues' events.
     """
@@ -65,11 +79,17 @@ class State:
 
     def copy(self) -> State:
         """An independent state with the same contents."""
-        arrays = {name: getattr(self, name).copy() for name in ("memory", "r", "f", "T", "W", "Q", "scalars")}
-        return State(isa=self.isa, table=self.table, static=self.static, matrices=self.matrices, **arrays)
+        arrays = {
+            name: getattr(self, name).copy()
+            for name in ("memory", "r", "f", "T", "W", "Q", "scalars")
+        }
+        return State(
+            isa=self.isa, table=self.table, static=self.static, matrices=self.matrices, **arrays
+        )
 
     def restart(self) -> None:
-        """Registers, descriptors, queues, frames, residuals and heap as at the start; memories stay."""
+        """Registers, descriptors, queues, frames, residuals and heap as at the start; memories
+        stay."""
         self.r[:] = 0
         self.f[:] = 0
         self.T[:] = _empty_descriptor(self)
@@ -159,8 +179,14 @@ def load_images(state: State, program: Program) -> None:
         target = state.bytes_of(image.space)
         if image.address < 0 or image.address + len(image.data) > len(target):
             end = image.address + len(image.data)
-            raise LoadError("images", f"an image fills bytes {image.address} to {end} of {image.space}, which has {len(target)}")
-        target[image.address : image.address + len(image.data)] = np.frombuffer(image.data, np.uint8)
+            raise LoadError(
+                "images",
+                f"an image fills bytes {image.address} to {end} of {image.space}, which has "
+                f"{len(target)}",
+            )
+        target[image.address : image.address + len(image.data)] = np.frombuffer(
+            image.data, np.uint8
+        )
     for space in state.isa.spaces:
         if space.access == "lifo" and any(image.space == space.name for image in program.images):
             raise LoadError("images", f"{space.name} is empty at the start")
@@ -175,13 +201,20 @@ def _load_row(state: State, k: int, row: Row) -> None:
         raise LoadError("table_rows", f"row {k}: descriptors can't name `{row.space}`")
     if row.dtype not in DTYPES:
         raise LoadError("table_rows", f"row {k}: `{row.dtype}` is no element type")
-    if len(row.shape) > 4 or row.stride is not None and len(row.stride) != len(row.shape):
+    if len(row.shape) > 4 or (row.stride is not None and len(row.stride) != len(row.shape)):
         raise LoadError("table_rows", f"row {k}: rank {len(row.shape)}, strides {row.stride}")
     number = state.isa.space(row.space)
     if not 0 <= row.offset <= state.size(row.space):
-        raise LoadError("table_rows", f"row {k}: offset {row.offset} of {state.size(row.space)} bytes")
+        raise LoadError(
+            "table_rows", f"row {k}: offset {row.offset} of {state.size(row.space)} bytes"
+        )
     words = state.table[k]
-    words[R.SPACE], words[R.DTYPE], words[R.RANK], words[R.OFFSET] = number, DTYPES.index(row.dtype), len(row.shape), row.offset
+    words[R.SPACE], words[R.DTYPE], words[R.RANK], words[R.OFFSET] = (
+        number,
+        DTYPES.index(row.dtype),
+        len(row.shape),
+        row.offset,
+    )
     words[R.PACKED] = row.stride is None
     for at, sizes in ((R.SHAPE, row.shape), (R.STRIDE, row.stride or ())):
         for axis, size in enumerate(sizes):
@@ -191,9 +224,19 @@ def _load_row(state: State, k: int, row: Row) -> None:
     if row.is_static:
         base = state.base(row.space)
         shape, stride = descriptors.resolve(words.tolist(), [])
-        fault, made = descriptors.make(number, int(words[R.DTYPE]), base + row.offset, shape, stride, base, base + state.size(row.space))
+        fault, made = descriptors.make(
+            number,
+            int(words[R.DTYPE]),
+            base + row.offset,
+            shape,
+            stride,
+            base,
+            base + state.size(row.space),
+        )
         if fault:
-            reason = ("", "sizes or strides", "a misaligned address", "bytes outside its space")[fault]
+            reason = ("", "sizes or strides", "a misaligned address", "bytes outside its space")[
+                fault
+            ]
             raise LoadError("table_rows", f"row {k} of the descriptor table has {reason}")
         state.static[k] = made
 
@@ -209,12 +252,15 @@ def _size(state: State, k: int, size: Size) -> int:
 
 
 def _load_matrix(state: State, k: int, matrix: Matrix) -> list[int]:
-    """The words of a compressed matrix, after its pattern was checked: pointers ascend, rows of a column strictly ascend."""
+    """The words of a compressed matrix, after its pattern was checked: pointers ascend, rows of a
+    column strictly ascend."""
 
     def refuse(message: str) -> LoadError:
         return LoadError("matrices", f"matrix {k}: {message}")
 
-    if not (0 <= matrix.rows <= MAX_SIZE and 0 <= matrix.cols < MAX_SIZE and 0 <= matrix.nnz <= MAX_SIZE):
+    if not (
+        0 <= matrix.rows <= MAX_SIZE and 0 <= matrix.cols < MAX_SIZE and 0 <= matrix.nnz <= MAX_SIZE
+    ):
         raise refuse(f"{matrix.rows} rows, {matrix.cols} columns, {matrix.nnz} entries")
     pointers = _integers(state, matrix.pointers, matrix.cols + 1)
     rows = _integers(state, matrix.row, matrix.nnz)
@@ -224,7 +270,11 @@ def _load_matrix(state: State, k: int, matrix: Matrix) -> list[int]:
     codes = {"f32": 0, "bf16": 1, "code4": 4}
     if matrix.dtype not in codes:
         raise refuse(f"values can't be {matrix.dtype}")
-    length = (matrix.nnz + 1) // 2 if matrix.dtype == "code4" else matrix.nnz * ITEM_BYTES[codes[matrix.dtype]]
+    length = (
+        (matrix.nnz + 1) // 2
+        if matrix.dtype == "code4"
+        else matrix.nnz * ITEM_BYTES[codes[matrix.dtype]]
+    )
     align = 1 if matrix.dtype == "code4" else ITEM_BYTES[codes[matrix.dtype]]
     size = state.size("WGT")
     if matrix.values % align or not 0 <= matrix.values <= size - length:
@@ -234,15 +284,26 @@ def _load_matrix(state: State, k: int, matrix: Matrix) -> list[int]:
     wgt, idx = state.base("WGT"), state.base("IDX")
     words = [0] * MATRIX_WORDS
     words[M.ROWS], words[M.COLS], words[M.NNZ] = matrix.rows, matrix.cols, matrix.nnz
-    words[M.POINTERS], words[M.ROW], words[M.VALUES] = idx + matrix.pointers, idx + matrix.row, wgt + matrix.values
+    words[M.POINTERS], words[M.ROW], words[M.VALUES] = (
+        idx + matrix.pointers,
+        idx + matrix.row,
+        wgt + matrix.values,
+    )
     words[M.DTYPE], words[M.CODEBOOK] = codes[matrix.dtype], wgt + matrix.codebook
     words[M.LO], words[M.HI] = wgt + matrix.values, wgt + matrix.values + length
     return words
 
 
-def check_pattern(pointers: npt.NDArray[np.int32], rows: npt.NDArray[np.int32], height: int, refuse: Any) -> None:
-    """Pointers run from 0 to the number of entries and never fall; the rows of each column strictly ascend below `height`."""
-    if int(pointers[0]) != 0 or int(pointers[-1]) != len(rows) or bool(np.any(np.diff(pointers) < 0)):
+def check_pattern(
+    pointers: npt.NDArray[np.int32], rows: npt.NDArray[np.int32], height: int, refuse: Any
+) -> None:
+    """Pointers run from 0 to the number of entries and never fall; the rows of each column strictly
+    ascend below `height`."""
+    if (
+        int(pointers[0]) != 0
+        or int(pointers[-1]) != len(rows)
+        or bool(np.any(np.diff(pointers) < 0))
+    ):
         raise refuse("its column pointers don't run from 0 to the number of entries")
     if len(rows):
         if int(rows.min()) < 0 or int(rows.max()) >= height:

@@ -1,4 +1,5 @@
-"""Text of `isa/*.isa` to syntax trees, by `grammar/isa.lark`. Places are found only when an error needs them."""
+"""Text of `isa/*.isa` to syntax trees, by `grammar/isa.lark`. Places are found only when an error
+needs them."""
 
 from __future__ import annotations
 
@@ -35,12 +36,16 @@ def parse(source: SourceFile, start: Start = "start") -> Node:
         at = e.token.start_pos or 0
         if e.token.type == "$END":
             place = Span(source, len(source.text), len(source.text))
-            raise CompileError(_unexpected("the end of the file", e.accepts or e.expected, place)) from None
+            raise CompileError(
+                _unexpected("the end of the file", e.accepts or e.expected, place)
+            ) from None
         place = Span(source, at, at + len(e.token))
         raise CompileError(_unexpected(f"`{e.token}`", e.accepts or e.expected, place)) from None
     except UnexpectedCharacters as e:
         place = Span(source, e.pos_in_stream, e.pos_in_stream + 1)
-        raise CompileError(_unexpected(f"`{source.text[e.pos_in_stream]}`", e.allowed or set(), place)) from None
+        raise CompileError(
+            _unexpected(f"`{source.text[e.pos_in_stream]}`", e.allowed or set(), place)
+        ) from None
 
 
 def _unexpected(found: str, expected: set[str], place: Span) -> Diagnostic:
@@ -50,10 +55,28 @@ def _unexpected(found: str, expected: set[str], place: Span) -> Diagnostic:
 
 
 def _spelling(terminal: str) -> str:
-    fixed = {"COLON": "`:`", "LPAR": "`(`", "RPAR": "`)`", "LSQB": "`[`", "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`",
-             "SEMICOLON": "`;`", "COMMA": "`,`", "DOT": "`.`", "EQUAL": "`=`", "BANG": "`!`", "LESSTHAN": "`<`",
-             "NAME": "a name", "INT": "a number", "HEX": "a number", "FLOAT": "a number", "STRING": "a text in quotes",
-             "MNEMONIC": "a mnemonic", "$END": "the end"}  # fmt: skip
+    fixed = {
+        "COLON": "`:`",
+        "LPAR": "`(`",
+        "RPAR": "`)`",
+        "LSQB": "`[`",
+        "RSQB": "`]`",
+        "LBRACE": "`{`",
+        "RBRACE": "`}`",
+        "SEMICOLON": "`;`",
+        "COMMA": "`,`",
+        "DOT": "`.`",
+        "EQUAL": "`=`",
+        "BANG": "`!`",
+        "LESSTHAN": "`<`",
+        "NAME": "a name",
+        "INT": "a number",
+        "HEX": "a number",
+        "FLOAT": "a number",
+        "STRING": "a text in quotes",
+        "MNEMONIC": "a mnemonic",
+        "$END": "the end",
+    }
     return fixed.get(terminal, f"`{terminal.lower()}`")
 
 

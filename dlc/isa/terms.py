@@ -1,8 +1,10 @@
-"""The typed language of `do`: what an instruction means, as values that every back end of the ISA walks.
+"""The typed language of `do`: what an instruction means, as values that every back end of the ISA
+walks.
 
-Three types: `i` a 64-bit integer that wraps, `f` a 32-bit float rounded after every operation, `b` a truth value. Names are
-resolved: a term names operands, registers, special registers and locals, and nothing is looked up again. Programs are total:
-the bound of a loop or quantifier is evaluated once, and there is no other loop.
+Three types: `i` a 64-bit integer that wraps, `f` a 32-bit float rounded after every operation, `b`
+a truth value. Names are resolved: a term names operands, registers, special registers and locals,
+and nothing is looked up again. Programs are total: the bound of a loop or quantifier is evaluated
+once, and there is no other loop.
 """
 
 from __future__ import annotations
@@ -12,6 +14,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Type: TypeAlias = Literal["i", "f", "b"]
+Access: TypeAlias = Literal["at", "flat", "int", "iflat"]
+View: TypeAlias = Literal["i64", "f32"]
+Scalars: TypeAlias = Literal["r", "f"]
+Structures: TypeAlias = Literal["T", "W", "Q"]
+Reduction: TypeAlias = Literal["sum", "any", "all", "banksum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Special:
 class Register:
     """An integer (`r`) or float (`f`) register, named by an operand."""
 
-    file: Literal["r", "f"]
+    file: Scalars
     operand: str
 
     @property
@@ -80,9 +87,10 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A descriptor (`T`), compressed matrix (`W`) or queue (`Q`), named by an operand; not a number."""
+    """A descriptor (`T`), compressed matrix (`W`) or queue (`Q`), named by an operand; not a
+    number."""
 
-    file: Literal["T", "W", "Q"]
+    file: Structures
     operand: str
 
 
@@ -90,12 +98,12 @@ class Ref:
 class Element:
     """An element of the data of T[operand].
 
-    `at` and `int` take an index an axis, so they fix the rank; `flat` and `iflat` count row by row over any rank. `at` and `flat`
-    are floats (bf16 widens), `int` and `iflat` integers (i8 widens).
+    `at` and `int` take an index an axis, so they fix the rank; `flat` and `iflat` count row by row
+    over any rank. `at` and `flat` are floats (bf16 widens), `int` and `iflat` integers (i8 widens).
     """
 
     operand: str
-    access: Literal["at", "flat", "int", "iflat"]
+    access: Access
     indices: tuple[Expr, ...]
 
     @property
@@ -108,7 +116,7 @@ class Word:
     """An integer (`i64`) or float (`f32`) of a space, by its number (not by its byte)."""
 
     space: str
-    view: Literal["i64", "f32"]
+    view: View
     index: Expr
 
     @property
@@ -213,9 +221,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Quantifier:
-    """`sum`, `any`, `all` over var < bound, or `banksum`: partial sums by lane mod 64, then a tree."""
+    """`sum`, `any`, `all` over var < bound, or `banksum`: partial sums by lane mod 64, then a
+    tree."""
 
-    kind: Literal["sum", "any", "all", "banksum"]
+    kind: Reduction
     var: str
     bound: Expr
     body: Expr
@@ -318,7 +327,11 @@ def parts(term: Term) -> tuple[Term, ...]:
             return (index,)
         case Minus(value=value) | Not(value=value):
             return (value,)
-        case Binary(left=left, right=right) | Compare(left=left, right=right) | Logic(left=left, right=right):
+        case (
+            Binary(left=left, right=right)
+            | Compare(left=left, right=right)
+            | Logic(left=left, right=right)
+        ):
             return (left, right)
         case Choice(test=test, yes=yes, no=no):
             return (test, yes, no)

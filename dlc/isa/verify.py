@@ -1,14 +1,16 @@
 """The verifier: what a program must satisfy before it runs, in time linear in its words.
 
-Verified means: every word decodes, control stays in the function it is in until it calls, returns or stops, frames are balanced and
-their slots stay inside (so a return address can't be overwritten), tables hold what they claim. All else (shapes, element types,
-overlaps, bounds of indices and addresses, queues, residuals, fuel) the machine checks as it runs, by listed traps.
+Verified means: every word decodes, control stays in the function it is in until it calls, returns
+or stops, frames are balanced and their slots stay inside (so a return address can't be
+overwritten), tables hold what they claim. All else (shapes, element types, overlaps, bounds of
+indices and addresses, queues, residuals, fuel) the machine checks as it runs, by listed traps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dlc.isa.codec import Decoded, Undecodable, decode
 from dlc.isa.formula import FormulaError, names_in
@@ -64,7 +66,8 @@ class Verified:
 
 
 def verify(isa: Isa, program: Program) -> Verified | tuple[Finding, ...]:
-    """The program ready to load, or the rules that it breaks (at least the first of each function)."""
+    """The program ready to load, or the rules that it breaks (at least the first of each
+    function)."""
     text: list[Decoded] = []
     findings: list[Finding] = []
     for word, bits in enumerate(program.text):
@@ -77,7 +80,11 @@ def verify(isa: Isa, program: Program) -> Verified | tuple[Finding, ...]:
         return tuple(findings[:20])
     decoded = tuple(text)
     flow = _Flow(program, decoded)
-    findings = [*flow.findings(), *_tables(isa, program, decoded), *_metadata(isa, program, decoded, flow.heads)]
+    findings = [
+        *flow.findings(),
+        *_tables(isa, program, decoded),
+        *_metadata(isa, program, decoded, flow.heads),
+    ]
     if findings:
         return tuple(findings[:20])
     try:
@@ -87,7 +94,8 @@ def verify(isa: Isa, program: Program) -> Verified | tuple[Finding, ...]:
 
 
 class _Flow:
-    """Control flow of one text. Functions are what entries and calls name; bodies are what control reaches from there."""
+    """Control flow of one text. Functions are what entries and calls name; bodies are what control
+    reaches from there."""
 
     def __init__(self, program: Program, text: tuple[Decoded, ...]) -> None:
         self.text = text
@@ -100,7 +108,13 @@ class _Flow:
             if control.target is not None:
                 to = word + decoded[control.target]
                 if not 0 <= to < len(text):
-                    self.bad.append(Finding("branch_range", f"`{decoded.instruction.mnemonic}` goes to word {to} of {len(text)}", word))
+                    self.bad.append(
+                        Finding(
+                            "branch_range",
+                            f"`{decoded.instruction.mnemonic}` goes to word {to} of {len(text)}",
+                            word,
+                        )
+                    )
                 elif control.call:
                     self.heads.add(to)
         self.owner: dict[int, int] = {}
@@ -120,7 +134,11 @@ class _Flow:
         depth_at = {head: 0}
         pending = [head]
         if head in self.owner:
-            return Finding("two_functions", f"word {head} belongs to the functions at {self.owner[head]} and {head}", head)
+            return Finding(
+                "two_functions",
+                f"word {head} belongs to the functions at {self.owner[head]} and {head}",
+                head,
+            )
         while pending:
             word = pending.pop()
             self.owner[word] = head
@@ -138,7 +156,11 @@ class _Flow:
                     depth_at[to] = after
                     pending.append(to)
                 elif depth_at[to] != after:
-                    return Finding("frame_depth", f"the frame has {depth_at[to]} or {after} words, depending on the way here", to)
+                    return Finding(
+                        "frame_depth",
+                        f"the frame has {depth_at[to]} or {after} words, depending on the way here",
+                        to,
+                    )
         return None
 
     def _successors(self, word: int, decoded: Decoded, control: Control) -> Iterator[int]:
@@ -154,35 +176,65 @@ class _Flow:
         if to >= len(self.text):
             return Finding("falls_off", "control runs past the end of the text", word)
         if to in self.heads and to != head:
-            return Finding("runs_into_function", f"control goes from word {word} into the function at {to} without a call", word)
+            return Finding(
+                "runs_into_function",
+                f"control goes from word {word} into the function at {to} without a call",
+                word,
+            )
         if self.owner.get(to, head) != head:
-            return Finding("two_functions", f"word {to} belongs to the functions at {self.owner[to]} and {head}", to)
+            return Finding(
+                "two_functions",
+                f"word {to} belongs to the functions at {self.owner[to]} and {head}",
+                to,
+            )
         return None
 
-    def _frame(self, word: int, decoded: Decoded, control: Control, depth: int, head: int) -> tuple[int, Finding | None]:
+    def _frame(
+        self, word: int, decoded: Decoded, control: Control, depth: int, head: int
+    ) -> tuple[int, Finding | None]:
         mnemonic = decoded.instruction.mnemonic
         if control.slot is not None and not 0 <= decoded[control.slot] < depth:
-            return depth, Finding("frame_slot", f"`{mnemonic}` takes word {decoded[control.slot]} of a frame of {depth}", word)
+            return depth, Finding(
+                "frame_slot",
+                f"`{mnemonic}` takes word {decoded[control.slot]} of a frame of {depth}",
+                word,
+            )
         if control.table is not None:
             words = decoded[control.table]
             body = self.text[word + 1 : word + 1 + max(words, 0)]
             if words < 1 or len(body) < words or any(not self._is_jump(w) for w in body):
-                return depth, Finding("jump_table", f"`{mnemonic}` isn't followed by {words} jumps", word)
+                return depth, Finding(
+                    "jump_table", f"`{mnemonic}` isn't followed by {words} jumps", word
+                )
         if control.grows is not None:
             grown = decoded[control.grows]
             if grown < 0 or depth + grown > self.stack_words:
-                return depth, Finding("frame_size", f"a frame of {depth + grown} words; the stack has {self.stack_words}", word)
+                return depth, Finding(
+                    "frame_size",
+                    f"a frame of {depth + grown} words; the stack has {self.stack_words}",
+                    word,
+                )
             return depth + grown, None
         if control.shrinks is not None:
             less = decoded[control.shrinks]
             if less < 0 or less > depth:
-                return depth, Finding("frame_balance", f"`{mnemonic}` releases {less} words of a frame of {depth}", word)
+                return depth, Finding(
+                    "frame_balance",
+                    f"`{mnemonic}` releases {less} words of a frame of {depth}",
+                    word,
+                )
             return depth - less, None
         if control.returns:
             if head in self.entries:
-                return depth, Finding("return_from_entry", "an entry has nothing to return to", word)
+                return depth, Finding(
+                    "return_from_entry", "an entry has nothing to return to", word
+                )
             if depth:
-                return depth, Finding("frame_balance", f"`{mnemonic}` with {depth} words of the frame not released", word)
+                return depth, Finding(
+                    "frame_balance",
+                    f"`{mnemonic}` with {depth} words of the frame not released",
+                    word,
+                )
         return depth, None
 
     def _is_jump(self, decoded: Decoded) -> bool:
@@ -191,7 +243,11 @@ class _Flow:
 
 
 def _tables(isa: Isa, program: Program, text: tuple[Decoded, ...]) -> Iterator[Finding]:
-    sizes = {"table": len(program.table), "static_table": len(program.table), "matrices": len(program.matrices)}
+    sizes = {
+        "table": len(program.table),
+        "static_table": len(program.table),
+        "matrices": len(program.matrices),
+    }
     for word, decoded in enumerate(text):
         for field, value in zip(decoded.instruction.operands, decoded.values, strict=True):
             assert field.kind is not None
@@ -199,12 +255,18 @@ def _tables(isa: Isa, program: Program, text: tuple[Decoded, ...]) -> Iterator[F
             if size is None:
                 continue
             if value >= size:
-                yield Finding("table_range", f"`{decoded.instruction.mnemonic}` takes row {value} of {size}", word)
+                yield Finding(
+                    "table_range",
+                    f"`{decoded.instruction.mnemonic}` takes row {value} of {size}",
+                    word,
+                )
             elif field.kind.of == "static_table" and not program.table[value].is_static:
                 yield Finding("static_row", f"row {value} takes sizes from registers", word)
 
 
-def _metadata(isa: Isa, program: Program, text: tuple[Decoded, ...], heads: set[int]) -> Iterator[Finding]:
+def _metadata(
+    isa: Isa, program: Program, text: tuple[Decoded, ...], heads: set[int]
+) -> Iterator[Finding]:
     seen: set[str] = set()
     for entry in program.entries:
         message = _entry_fault(isa, program, entry, len(text))
@@ -221,16 +283,29 @@ def _metadata(isa: Isa, program: Program, text: tuple[Decoded, ...], heads: set[
         if size is None or symbol.dtype not in PORT_BYTES or min(symbol.shape, default=0) < 0:
             yield Finding("symbol", f"`{symbol.name}` is {symbol.dtype} in `{symbol.space}`")
         elif symbol.address % PORT_BYTES[symbol.dtype] or not 0 <= symbol.address <= size - length:
-            yield Finding("symbol", f"`{symbol.name}` lies outside {symbol.space}, or isn't aligned")
+            yield Finding(
+                "symbol", f"`{symbol.name}` lies outside {symbol.space}, or isn't aligned"
+            )
     for function in program.functions:
         if function.start not in heads:
-            yield Finding("function", f"`{function.name}` at word {function.start} is neither called nor entered")
-    names = {symbol.name for symbol in program.symbols} | {function.name for function in program.functions}
+            yield Finding(
+                "function",
+                f"`{function.name}` at word {function.start} is neither called nor entered",
+            )
+    names = {symbol.name for symbol in program.symbols} | {
+        function.name for function in program.functions
+    }
     for r in program.relocations:
-        if not 0 <= r.word < len(text) or r.symbol not in names or r.operand not in {f.name for f in text[r.word].instruction.operands}:
+        if (
+            not 0 <= r.word < len(text)
+            or r.symbol not in names
+            or r.operand not in {f.name for f in text[r.word].instruction.operands}
+        ):
             yield Finding("relocation", f"operand `{r.operand}` of word {r.word} as `{r.symbol}`")
     words = [mark.word for mark in program.marks]
-    if any(a >= b for a, b in zip(words, words[1:], strict=False)) or words and not 0 <= words[0] <= words[-1] < len(text):
+    if any(a >= b for a, b in pairwise(words)) or (
+        words and not 0 <= words[0] <= words[-1] < len(text)
+    ):
         yield Finding("marks", "marks must ascend, and lie in the text")
 
 
@@ -241,7 +316,9 @@ def _entry_fault(isa: Isa, program: Program, entry: Entry, words: int) -> str | 
     if len(dims) != len(entry.dims):
         return "two dims have one name"
     for dim in entry.dims:
-        if dim.register is not None and not 0 <= dim.register < isa.file("r").count or dim.made and dim.register is None:
+        if (dim.register is not None and not 0 <= dim.register < isa.file("r").count) or (
+            dim.made and dim.register is None
+        ):
             return f"dim `{dim.name}` has no register"
     for ports in (entry.parameters, entry.results):
         if len({port.name for port in ports}) != len(ports):
@@ -265,12 +342,23 @@ def _port_fault(isa: Isa, program: Program, port: Port, dims: set[str]) -> str |
     match port.place:
         case InRegister(file=file, number=number):
             wants = "r" if port.dtype in ("i64", "i32", "i8") else "f"
-            if port.shape or file != wants or port.dtype == "bf16" or not 0 <= number < isa.file(file).count:
+            if (
+                port.shape
+                or file != wants
+                or port.dtype == "bf16"
+                or not 0 <= number < isa.file(file).count
+            ):
                 return "isn't a scalar of its register"
         case At(space=space, address=address, capacity=capacity):
             size = program.memories.get(space)
             lifo = {s.name for s in isa.spaces if s.access == "lifo"}
-            if size is None or space in lifo or address % PORT_BYTES[port.dtype] or not 0 <= address <= size or not 0 <= capacity <= size - address:
+            if (
+                size is None
+                or space in lifo
+                or address % PORT_BYTES[port.dtype]
+                or not 0 <= address <= size
+                or not 0 <= capacity <= size - address
+            ):
                 return f"has no place in `{space}`"
         case place:
             if not 0 <= place.register < isa.file("r").count:

@@ -1,0 +1,122 @@
+"""The fast machine: one native call runs a program on the arrays of its state."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlc.diag import InternalError
+from dlc.isa.codec import Decoded
+from dlc.isa.fast import native
+from dlc.isa.fast.context import ARRAYS
+from dlc.isa.fast.module import BUG, CODE_WORDS, HALTED, module_text
+from dlc.isa.fast.primitives import THROUGH_F64
+from dlc.isa.layout import S
+from dlc.isa.model import Isa
+from dlc.isa.state import State
+
+SLICE = 1 << 30
+"""Work units of one native call; between calls Python can be interrupted."""
+IMPORTS = (*THROUGH_F64, "pow", "atan2")
+
+
+def decoded_rows(isa: Isa, text: tuple[Decoded, ...]) -> npt.NDArray[np.int64]:
+    """The text as the fast machine reads it: for each word the instruction's number and its
+    operands."""
+    numbers = _numbers(isa)
+    rows = np.zeros((len(text), CODE_WORDS), np.int64)
+    for k, decoded in enumerate(text):
+        rows[k, 0] = numbers[decoded.instruction.mnemonic]
+        rows[k, 1 : 1 + len(decoded.values)] = decoded.values
+    return rows
+
+
+@functools.lru_cache(maxsize=4)
+def _numbers(isa: Isa) -> dict[str, int]:
+    return {mnemonic: k for k, mnemonic in enumerate(isa.instructions)}
+
+
+class FastMachine:
+    """The compiled instructions of one ISA. Holds no state of programs."""
+
+    def __init__(self, isa: Isa, checked: bool = False) -> None:
+        self.isa = isa
+        key = _key(isa, checked)
+        data = native.cached_object(key)
+        if data is None:
+            data = native.compile_text(module_text(isa, checked))
+            native.keep_object(key, data)
+        self._library = native.Library(data, ("run",), IMPORTS)
+        self._run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * (len(ARRAYS) + 1))(
+            self._library.addresses["run"]
+        )
+
+    def run(self, state: State, text: tuple[Decoded, ...]) -> int:
+        """Run from the present state: 0 at a normal end, else the number of a trap."""
+        return self.run_rows(state, decoded_rows(self.isa, text))
+
+    def run_rows(
+        self, state: State, rows: npt.NDArray[np.int64], arrays: list[int] | None = None
+    ) -> int:
+        """As `run`, on a text that `decoded_rows` made; `arrays` are the state's pointers, if the
+        caller keeps them."""
+        pointers = [*(state_pointers(state) if arrays is None else arrays), rows.ctypes.data]
+        scalars = state.scalars
+        left = int(scalars[S.FUEL])
+        out_of_fuel = self.isa.trap_number("out_of_fuel")
+        grant = SLICE
+        scalars[S.FUEL] = 0
+        while True:
+            given = min(left, grant)
+            scalars[S.FUEL] += given
+            left -= given
+            status = int(self._run(*pointers))
+            if status == out_of_fuel and left:
+                grant *= 2
+                continue
+            scalars[S.FUEL] += left
+            if status == BUG:
+                raise InternalError(
+                    f"access outside at word {int(scalars[S.PC])}", stage="fast machine"
+                )
+            return 0 if status == HALTED else status
+
+
+def state_pointers(state: State) -> list[int]:
+    """Addresses of the arrays of a state, in the order of `ARRAYS`."""
+    arrays: dict[str, Any] = {
+        "S": state.scalars,
+        "r": state.r,
+        "f": state.f,
+        "T": state.T,
+        "W": state.W,
+        "Q": state.Q,
+        "table": state.table,
+        "static": state.static,
+        "matrices": state.matrices,
+        "mem": state.memory,
+        "idx": state.memory,
+    }
+    return [int(arrays[name].ctypes.data) for name in ARRAYS]
+
+
+def _key(isa: Isa, checked: bool) -> str:
+    """Names an object by all that it depends on: the ISA, the compiler's own sources, the host."""
+    folder = Path(__file__).resolve().parent
+    digest = hashlib.sha256(f"{isa.digest} {checked} {native.host()}".encode())
+    for path in sorted((*folder.glob("*.py"), *folder.parent.glob("*.py"))):
+        digest.update(path.read_bytes())
+    return f"isa-{digest.hexdigest()[:32]}"
+
+
+@functools.lru_cache(maxsize=4)
+def fast_machine(isa: Isa, checked: bool = False) -> FastMachine:
+    """The fast machine of an ISA: from this process, from the user's cache, or compiled now (some
+    seconds)."""
+    return FastMachine(isa, checked)
