@@ -194,10 +194,14 @@ def conv() -> None:
     names = ("conv", "conv_input_grad", "conv_weight_grad")
     calls = exported([(n, "f32", "") for n in names])
     rng = np.random.default_rng(0)
-    print("conv f32, GF/s: forward, input gradient, weight gradient; groups cg og size kernel stride")
+    print(
+        "conv f32, GF/s: forward, input gradient, weight gradient; groups cg og size kernel stride"
+    )
     layers = [
-        (1, 3, 64, 224, 7, 2), (1, 64, 64, 56, 3, 1), (1, 64, 128, 56, 3, 2), (1, 64, 128, 56, 1, 2),
-        (1, 128, 128, 28, 3, 1), (1, 256, 256, 14, 3, 1), (1, 512, 512, 7, 3, 1), (1, 32, 96, 56, 1, 1),
+        (1, 3, 64, 224, 7, 2), (1, 64, 64, 56, 3, 1), (1, 64, 128, 56, 3, 2),
+        (1, 64, 128, 56, 1, 2),
+        (1, 128, 128, 28, 3, 1), (1, 256, 256, 14, 3, 1), (1, 512, 512, 7, 3, 1),
+        (1, 32, 96, 56, 1, 1),
         (96, 1, 1, 56, 3, 1), (96, 1, 1, 112, 3, 2), (1, 1, 6, 28, 5, 1),
     ]  # fmt: skip
     for groups, cg, og, n, k, s in layers:

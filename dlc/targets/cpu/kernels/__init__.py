@@ -49,6 +49,8 @@ numpy) |
 | conv | | geometry, x, w, y, accumulate (`windows.FIELDS`, `windows.geometry`) |
 | conv_input_grad | | geometry, dy, w, dx, accumulate |
 | conv_weight_grad | | geometry, x, dy, dw, accumulate |
+| pool | max mean mean_pad | geometry, x, y |
+| pool_grad | max mean mean_pad | geometry, x, dy, dx, accumulate |
 | random | | key, n, out: i32 the bits, f32 uniform in [0, 1) (`dlc.ops.random_bits`) |
 | split | | key → { i64, i64 } |
 
@@ -59,7 +61,18 @@ between element types in `math.convert`; `simd` has loops with tails and partial
 from collections.abc import Mapping
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels import conv, events, gemm, gemv, memory, order, packing, random, reduce
+from dlc.targets.cpu.kernels import (
+    conv,
+    events,
+    gemm,
+    gemv,
+    memory,
+    order,
+    packing,
+    pool,
+    random,
+    reduce,
+)
 from dlc.targets.cpu.kernels.registry import Family, Key, require, table
 from dlc.targets.cpu.llvm import Function, Module
 
@@ -73,6 +86,7 @@ _MODULES = (
     reduce,
     order,
     conv,
+    pool,
 )
 
 KERNELS: Mapping[str, Family] = table(family for m in _MODULES for family in m.FAMILIES)

@@ -108,7 +108,7 @@ class Unfolding:
         """Row r, column t of the buffer: what window t of the block sees with tap r (or the
         reverse)."""
         f, g = self.f, self.g
-        function = unfold_row(f.module, self.ops.a, adding)
+        function = unfold_row(f.module, self.ops.memory("a"), adding)
         d, h, w = split_index(f, block.position, g.axes("out"))
         channel = f.binary("udiv", block.tap, self.kernel)
         start = split_index(f, f.binary("urem", block.tap, self.kernel), g.axes("kernel"))

@@ -7,14 +7,23 @@ and bf16.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
+from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.kernels.operands import Operands
 from dlc.targets.cpu.kernels.simd import partial_load, partial_store, zero
-from dlc.targets.cpu.kernels.windows import AXES, Geometry, input_row, seen, volume, window_row
-from dlc.targets.cpu.llvm import INDEX, Builder, Value, vector
-from dlc.targets.cpu.llvm.types import constant, lanes_of
+from dlc.targets.cpu.kernels.windows import (
+    Geometry,
+    input_row,
+    over_taps,
+    row_major,
+    seen,
+    volume,
+    window_vector,
+)
+from dlc.targets.cpu.llvm import Builder, Value
+from dlc.targets.cpu.llvm.types import lanes_of
 
 Arrays = tuple[Value, Value, Value]
 
@@ -25,7 +34,6 @@ def write_direct(f: Builder, ops: Operands, g: Geometry, arrays: Arrays, accumul
     lanes = ops.lanes(f.module.target)
     inside, kernel = volume(f, g.axes("in")), volume(f, g.axes("kernel"))
     out_rows = f.mul(g["out_d"], g["out_h"])
-    buffer = f.alloca(ops.memory("a"), 2 * lanes)
     with (
         f.loop(0, g["batch"], name="batch") as batch,
         f.loop(0, g["groups"], name="group") as group,
@@ -46,16 +54,21 @@ def write_direct(f: Builder, ops: Operands, g: Geometry, arrays: Arrays, accumul
             lambda: (ops.widen(f, partial_load(f, ops.c, place, count, lanes), ops.c),),
             lambda: (zero(ops.vector(lanes)),),
         )
-        total = _sum_of_taps(f, ops, g, (x_at, w_at, buffer), (*at, strip.index), first)
+        total = _sum_of_taps(f, ops, g, (x_at, w_at), (*at, strip.index), first)
         partial_store(f, ops.c, total, place, count)
 
 
 def _sum_of_taps(
-    f: Builder, ops: Operands, g: Geometry, arrays: Arrays, at: Sequence[Value], first: Value
+    f: Builder,
+    ops: Operands,
+    g: Geometry,
+    arrays: tuple[Value, Value],
+    at: Sequence[Value],
+    first: Value,
 ) -> Value:
     """`first` and the products of all channels and taps, for the outputs from `at` on."""
-    x, w, buffer = arrays
-    inside = volume(f, g.axes("in"))
+    x, w = arrays
+    inside, memory, lanes = volume(f, g.axes("in")), ops.memory("a"), lanes_of(first.type)
     with (
         f.loop(0, g["cg"], carried=[w, first], name="c") as channel,
         f.loop(0, g["kernel_d"], carried=channel.carried, name="kd") as deep,
@@ -72,7 +85,10 @@ def _sum_of_taps(
             with f.loop(0, g["kernel_w"], carried=[before], name="kw") as wide:
                 weight = ops.load(f, "b", f.gep(ops.memory("b"), weights, wide.index))
                 start = seen(f, g, "w", at[2], wide.index)
-                values = _window(f, ops, g, row, start, buffer, lanes_of(before.type))
+                raw = window_vector(
+                    f, memory, row, start, g["stride_w"], g["in_w"], zero(memory), lanes
+                )
+                values = ops.widen(f, convert.from_memory(f, ops.a, raw), ops.a)
                 wide.next(ops.mac(f, weight, values, wide.carried[0]))
             return [wide.carried[0]]
 
@@ -82,41 +98,6 @@ def _sum_of_taps(
         deep.following = high.carried
         channel.following = deep.carried
     return channel.carried[1]
-
-
-def _window(
-    f: Builder, ops: Operands, g: Geometry, row: Value, start: Value, buffer: Value, lanes: int
-) -> Value:
-    """What `lanes` neighbouring windows see: row[start + lane * stride], 0 outside."""
-    memory, step, width = ops.memory("a"), g["stride_w"], g["in_w"]
-    if lanes == 1 or not f.module.target.masked or memory == "i16":
-        f.call(window_row(f.module, ops.a), buffer, row, lanes, start, step, width)
-        return ops.load(f, "a", buffer, lanes)
-    t = vector(memory, lanes)
-    numbers = f.lane_numbers(INDEX, lanes)
-
-    def mask(places: Value) -> Value:
-        return f.icmp("ult", places, f.splat(width, lanes))
-
-    def dense() -> list[Value]:
-        places = f.add(f.splat(start, lanes), numbers)
-        address = f.gep(memory, row, start)
-        none = constant(t, 0.0)
-        overloads = (t, "ptr")
-        return [
-            f.intrinsic("llvm.masked.load", t, address, mask(places), none, overloads=overloads)
-        ]
-
-    def spread() -> list[Value]:
-        places = f.add(f.splat(start, lanes), f.mul(numbers, f.splat(step, lanes)))
-        addresses = vector("ptr", lanes)
-        each = f.let(addresses, f"getelementptr {memory}, {row}, {places}")
-        none = constant(t, 0.0)
-        overloads = (t, addresses)
-        return [f.intrinsic("llvm.masked.gather", t, each, mask(places), none, overloads=overloads)]
-
-    (values,) = f.if_else(f.icmp("eq", step, 1), dense, spread)
-    return values
 
 
 def write_direct_input_grad(
@@ -133,11 +114,11 @@ def write_direct_input_grad(
             stack.enter_context(f.loop(0, n, name="each")).index for n in loops
         )
         part = f.add(f.mul(batch, g["groups"]), group)
-        offset = f.add(f.mul(f.add(f.mul(part, g["cg"]), c), inside), _row_major(f, g, "in", place))
+        offset = f.add(f.mul(f.add(f.mul(part, g["cg"]), c), inside), row_major(f, g, "in", place))
         target = f.gep(ops.memory("c"), dx, offset)
 
         def outputs(tap: Sequence[Value], seen_by: Sequence[Value], total: Value) -> Value:
-            q, k = _row_major(f, g, "out", seen_by), _row_major(f, g, "kernel", tap)
+            q, k = row_major(f, g, "out", seen_by), row_major(f, g, "kernel", tap)
             with f.loop(0, g["og"], carried=[total], name="o") as o:
                 y_channel = f.add(f.mul(part, g["og"]), o.index)
                 a = f.gep(ops.memory("a"), dy, f.add(f.mul(y_channel, positions), q))
@@ -148,50 +129,12 @@ def write_direct_input_grad(
             return o.carried[0]
 
         first = _old(f, ops, target, accumulate)
-        ops.store(f, _over_taps(f, g, place, outputs, first), target)
+        ops.store(f, over_taps(f, g, place, outputs, first), target)
 
 
 def _old(f: Builder, ops: Operands, place: Value, accumulate: Value) -> Value:
     (value,) = f.if_else(accumulate, lambda: [ops.load(f, "c", place)], lambda: [zero(ops.sum)])
     return value
-
-
-def _row_major(f: Builder, g: Geometry, kind: str, at: Sequence[Value]) -> Value:
-    """The index of a place among the axes `kind` (in, kernel, out)."""
-    _, high, wide = g.axes(kind)
-    return f.add(f.mul(f.add(f.mul(at[0], high), at[1]), wide), at[2])
-
-
-def _over_taps(
-    f: Builder,
-    g: Geometry,
-    place: Sequence[Value],
-    outputs: Callable[[Sequence[Value], Sequence[Value], Value], Value],
-    first: Value,
-) -> Value:
-    """`outputs` for every tap with which a window sees `place`, and the window that does."""
-
-    def axis(depth: int, taps: list[Value], windows: list[Value], total: Value) -> Value:
-        if depth == 3:
-            return outputs(taps, windows, total)
-        name = AXES[depth]
-        with f.loop(0, g[f"kernel_{name}"], carried=[total], name="k") as k:
-            reach = f.sub(
-                f.add(place[depth], g[f"pad_{name}"]), f.mul(k.index, g[f"dilation_{name}"])
-            )
-            window = f.sdiv(reach, g[f"stride_{name}"])
-            exact = f.icmp("eq", f.mul(window, g[f"stride_{name}"]), reach)
-            within = f.and_(f.icmp("sge", reach, 0), f.icmp("slt", window, g[f"out_{name}"]))
-            (current,) = k.carried
-            (after,) = f.if_else(
-                f.and_(exact, within),
-                lambda: [axis(depth + 1, [*taps, k.index], [*windows, window], current)],
-                lambda: [current],
-            )
-            k.next(after)
-        return k.carried[0]
-
-    return axis(0, [], [], first)
 
 
 def write_direct_weight_grad(
@@ -206,7 +149,7 @@ def write_direct_weight_grad(
         group, o, c, *tap = (stack.enter_context(f.loop(0, n, name="each")).index for n in loops)
         channel = f.add(f.mul(group, g["og"]), o)
         line = f.add(
-            f.mul(f.add(f.mul(channel, g["cg"]), c), kernel), _row_major(f, g, "kernel", tap)
+            f.mul(f.add(f.mul(channel, g["cg"]), c), kernel), row_major(f, g, "kernel", tap)
         )
         target = f.gep(ops.memory("c"), dw, line)
         first = _old(f, ops, target, accumulate)
@@ -237,7 +180,7 @@ def _over_windows(
         with f.loop(0, g["out_w"], carried=h.carried, name="w") as w:
             at = seen(f, g, "w", w.index, tap[2])
             both = f.and_(exists, f.icmp("ult", at, g["in_w"]))
-            window = _row_major(f, g, "out", (d.index, h.index, w.index))
+            window = row_major(f, g, "out", (d.index, h.index, w.index))
             (total,) = w.carried
 
             def product(

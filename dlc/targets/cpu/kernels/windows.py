@@ -9,12 +9,11 @@ dilation - pad.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dlc.targets.cpu.kernels.simd import vector_loop, zero
-from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Builder, Function, Module, Value, vector
-from dlc.targets.cpu.llvm.types import constant
+from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Value, vector
 
 AXES = ("d", "h", "w")
 
@@ -124,10 +123,9 @@ def seen(f: Builder, g: Geometry, axis: str, at: Value, tap: Value) -> Value:
     return f.sub(reach, g[f"pad_{axis}"])
 
 
-def window_row(module: Module, dtype: str) -> Function:
+def window_row(module: Module, memory: str) -> Function:
     """`void (to, row, n, first, step, width)`: to[t] = row[first + t step] where that is in
     0..width, else 0, for t < n. `to` has room for a vector more (it may be written, with zeros)."""
-    memory = ELEMENTS[dtype].memory
     name = f"dlc.window_row.{memory}"
 
     def emit() -> tuple[Function, str]:
@@ -138,16 +136,17 @@ def window_row(module: Module, dtype: str) -> Function:
             (INDEX, "first"),
             (INDEX, "step"),
             (INDEX, "width"),
+            (memory, "fill"),
         ]
         f = Builder(module, name, "void", params, inline="never")
-        to, row, n, first, step, width = f.params
+        to, row, n, first, step, width, fill = f.params
         with f.when(f.icmp("ne", step, 1)):
             with f.loop(0, n, name="each") as loop:
                 at = f.add(first, f.mul(loop.index, step))
                 (x,) = f.if_else(
                     f.icmp("ult", at, width),
                     lambda at=at: (f.load(memory, f.gep(memory, row, at)),),
-                    lambda: (zero(memory),),
+                    lambda: (fill,),
                 )
                 f.store(x, f.gep(memory, to, loop.index))
             f.ret()
@@ -164,7 +163,7 @@ def window_row(module: Module, dtype: str) -> Function:
 
 def _masked_row(f: Builder, memory: str, lanes: int) -> None:
     """Whole vectors; the mask leaves out what lies outside of the row, or beyond n."""
-    to, row, n, first, _, width = f.params
+    to, row, n, first, _, width, fill = f.params
     t = vector(memory, lanes)
     numbers = f.lane_numbers(INDEX, lanes)
     limit = f.imin(f.add(first, n), width)
@@ -177,26 +176,95 @@ def _masked_row(f: Builder, memory: str, lanes: int) -> None:
             t,
             f.gep(memory, row, at),
             mask,
-            constant(t, 0.0),
+            f.splat(fill, lanes),
             overloads=(t, "ptr"),
         )
         f.store(x, f.gep(memory, to, loop.index))
 
 
 def _plain_row(f: Builder, memory: str, lanes: int) -> None:
-    """Zeros, a stretch of the row, zeros."""
-    to, row, n, first, _, width = f.params
+    """Filling, a stretch of the row, filling."""
+    to, row, n, first, _, width, fill = f.params
     low = f.imin(f.imax(f.sub(0, first), 0), n)
     high = f.imax(f.imin(f.sub(width, first), n), low)
     for start, stop in ((f.index(0), low), (high, n)):
-        with f.loop(start, stop, name="zero") as loop:
-            f.store(zero(memory), f.gep(memory, to, loop.index))
+        with f.loop(start, stop, name="fill") as loop:
+            f.store(fill, f.gep(memory, to, loop.index))
     base = f.gep(memory, row, first)
 
     def turn(i: Value, lanes: int) -> None:
         f.store(f.load(vector(memory, lanes), f.gep(memory, base, i)), f.gep(memory, to, i))
 
     vector_loop(f, high, lanes, turn, low)
+
+
+def window_vector(
+    f: Builder,
+    memory: str,
+    row: Value,
+    first: Value,
+    step: Value,
+    width: Value,
+    fill: Value,
+    lanes: int,
+) -> Value:
+    """What neighbouring windows see, as it lies in memory: row[first + lane step], `fill`
+    outside."""
+    target = f.module.target
+    if lanes == 1 or not target.masked or memory not in ("float", "double", "i32", "i64"):
+        return _window_by_calls(f, memory, row, first, step, width, fill, lanes)
+    t, base = vector(memory, lanes), f.lane_numbers(INDEX, lanes)
+    none = f.splat(fill, lanes)
+
+    def dense(start: Value) -> Value:
+        places = f.add(f.splat(start, lanes), base)
+        mask = f.icmp("ult", places, f.splat(width, lanes))
+        address = f.gep(memory, row, start)
+        return f.intrinsic("llvm.masked.load", t, address, mask, none, overloads=(t, "ptr"))
+
+    def every_other() -> list[Value]:
+        low, high = dense(first), dense(f.add(first, lanes))
+        return [f.shuffle(low, high, range(0, 2 * lanes, 2))]
+
+    def spread() -> list[Value]:
+        places = f.add(f.splat(first, lanes), f.mul(base, f.splat(step, lanes)))
+        mask = f.icmp("ult", places, f.splat(width, lanes))
+        pointers = vector("ptr", lanes)
+        each = f.let(pointers, f"getelementptr {memory}, {row}, {places}")
+        overloads = (t, pointers)
+        return [f.intrinsic("llvm.masked.gather", t, each, mask, none, overloads=overloads)]
+
+    (values,) = f.if_else(
+        f.icmp("eq", step, 1),
+        lambda: [dense(first)],
+        lambda: f.if_else(f.icmp("eq", step, 2), every_other, spread),
+    )
+    return values
+
+
+def _window_by_calls(
+    f: Builder,
+    memory: str,
+    row: Value,
+    first: Value,
+    step: Value,
+    width: Value,
+    fill: Value,
+    lanes: int,
+) -> Value:
+    """Without masks: a plain load where all lanes are inside, else element by element."""
+    t = vector(memory, lanes)
+    buffer = f.alloca(memory, 2 * lanes)
+
+    def rest() -> list[Value]:
+        f.call(window_row(f.module, memory), buffer, row, lanes, first, step, width, fill)
+        return [f.load(t, buffer)]
+
+    last = f.sub(width, lanes)
+    inside = f.and_(f.icmp("sge", first, 0), f.icmp("sle", first, last))
+    plain = f.and_(inside, f.icmp("eq", step, 1))
+    (values,) = f.if_else(plain, lambda: [f.load(t, f.gep(memory, row, first))], rest)
+    return values
 
 
 def window_add(module: Module, memory: str) -> Function:
@@ -239,11 +307,10 @@ def window_add(module: Module, memory: str) -> Function:
     return module.function(name, emit)
 
 
-def unfold_row(module: Module, dtype: str, adding: bool = False) -> Function:
+def unfold_row(module: Module, memory: str, adding: bool = False) -> Function:
     """`void (geometry, plane, k_d, k_h, k_w, d, h, w, n, line)`: what n windows, from (d, h, w) on
     in row-major order, see of a channel's plane with one tap, written to line[0..n]. With `adding`
     the other way: line[t] is added to where window t looks."""
-    memory = ELEMENTS[dtype].memory
     name = f"dlc.{'fold' if adding else 'unfold'}_row.{memory}"
 
     def emit() -> tuple[Function, str]:
@@ -264,8 +331,8 @@ def unfold_row(module: Module, dtype: str, adding: bool = False) -> Function:
                 function = window_add(module, memory)
                 f.call(function, row, to, count, first, g["stride_w"], width)
             else:
-                function = window_row(module, dtype)
-                f.call(function, to, row, count, first, g["stride_w"], width)
+                function = window_row(module, memory)
+                f.call(function, to, row, count, first, g["stride_w"], width, zero(memory))
             end = f.sub(g["out_w"], 1)
             return (f.add(t, count), *advance(f, (d, h, end), g.axes("out")))
 
@@ -274,3 +341,41 @@ def unfold_row(module: Module, dtype: str, adding: bool = False) -> Function:
         return f.finish()
 
     return module.function(name, emit)
+
+
+def row_major(f: Builder, g: Geometry, kind: str, at: Sequence[Value]) -> Value:
+    """The index of a place among the axes `kind` (in, kernel, out)."""
+    _, high, wide = g.axes(kind)
+    return f.add(f.mul(f.add(f.mul(at[0], high), at[1]), wide), at[2])
+
+
+def over_taps(
+    f: Builder,
+    g: Geometry,
+    place: Sequence[Value],
+    outputs: Callable[[Sequence[Value], Sequence[Value], Value], Value],
+    first: Value,
+) -> Value:
+    """`outputs` for every tap with which a window sees `place`, and the window that does."""
+
+    def axis(depth: int, taps: list[Value], windows: list[Value], total: Value) -> Value:
+        if depth == 3:
+            return outputs(taps, windows, total)
+        name = AXES[depth]
+        with f.loop(0, g[f"kernel_{name}"], carried=[total], name="k") as k:
+            reach = f.sub(
+                f.add(place[depth], g[f"pad_{name}"]), f.mul(k.index, g[f"dilation_{name}"])
+            )
+            window = f.sdiv(reach, g[f"stride_{name}"])
+            exact = f.icmp("eq", f.mul(window, g[f"stride_{name}"]), reach)
+            within = f.and_(f.icmp("sge", reach, 0), f.icmp("slt", window, g[f"out_{name}"]))
+            (current,) = k.carried
+            (after,) = f.if_else(
+                f.and_(exact, within),
+                lambda: [axis(depth + 1, [*taps, k.index], [*windows, window], current)],
+                lambda: [current],
+            )
+            k.next(after)
+        return k.carried[0]
+
+    return axis(0, [], [], first)
