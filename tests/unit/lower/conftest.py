@@ -9,6 +9,7 @@ import pytest
 
 from dlc import evaluate
 from dlc.check import typed as T
+from dlc.check.decls import AdtDecl, ModelDecl
 from dlc.check.instances import InstanceKey
 from dlc.check.program import Checked
 from dlc.diag import SourceFile
@@ -50,8 +51,7 @@ def function(
     ]
     dims = surface.dim_names(*params)
     typed = tuple(
-        T.TypedParam(local, t, False, False, SPAN)
-        for local, t in zip(locals_, params, strict=True)
+        T.TypedParam(local, t, False, False, SPAN) for local, t in zip(locals_, params, strict=True)
     )
     block = (T.Return(body(reads), bind, span=SPAN),)
     return T.TypedFunction(
@@ -60,11 +60,14 @@ def function(
     )  # fmt: skip
 
 
-def lowered(*functions: T.TypedFunction) -> Module:
+def lowered(
+    *functions: T.TypedFunction,
+    models: Mapping[str, ModelDecl] | None = None,
+    adts: Mapping[str, AdtDecl] | None = None,
+) -> Module:
     """The module of the first function and what it calls, verified."""
-    checked = Checked(
-        "t", {}, {}, {}, {}, (functions[0].name,), (), {}, (), One(*functions)
-    )
+    names = (functions[0].name,)
+    checked = Checked("t", {}, adts or {}, models or {}, {}, names, (), {}, (), One(*functions))
     module = instances(checked, {}, {}, checked.exports, False).module
     assert not problems_of(module), [str(p) for p in problems_of(module)]
     return module

@@ -9,7 +9,9 @@ from dlc.ir.verify import problems_of
 from dlc.lower.bounds import prove_bounds
 
 
-def marked(body: str, params: str = "%x: f32[N, 4], %i: i32, %j: i32[M]", dims: str = "N, M, K") -> list[bool]:
+def marked(
+    body: str, params: str = "%x: f32[N, 4], %i: i32, %j: i32[M]", dims: str = "N, M, K"
+) -> list[bool]:
     """Whether each operation that could be marked is, in order of the text."""
     text = f"fn @f[{dims}]({params}) -> () {{\n{body}\n  return\n}}\n"
     module = read_module(text)

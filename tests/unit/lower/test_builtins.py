@@ -133,7 +133,9 @@ def convolution(x: np.ndarray, w: np.ndarray, stride: int, pad: int) -> np.ndarr
     out = [(x.shape[1 + a] - w.shape[2 + a]) // stride + 1 for a in range(n)]
     y = np.zeros((w.shape[0], *out))
     for at in np.ndindex(*out):
-        window = tuple(slice(a * stride, a * stride + k) for a, k in zip(at, w.shape[2:]))
+        window = tuple(
+            slice(a * stride, a * stride + k) for a, k in zip(at, w.shape[2:], strict=True)
+        )
         part = x[(slice(None), *window)]
         y[(slice(None), *at)] = (w * part[None]).reshape(w.shape[0], -1).sum(1)
     return y
@@ -160,9 +162,9 @@ def test_convolution(call, shape, kernel, stride, pad):
 @pytest.mark.parametrize("n", [1, 2])
 def test_pools(call, kind, n):
     t, x = floats(2, *[6] * n)
-    y = call(
-        f"{kind}_pool{n}d", tensor(F32, 2, *[2] * n), (t, x), consts={"size": 3, "stride": 3}
-    )[0]
+    y = call(f"{kind}_pool{n}d", tensor(F32, 2, *[2] * n), (t, x), consts={"size": 3, "stride": 3})[
+        0
+    ]
     f = getattr(np, kind)
     want = x.reshape(2, *[2, 3] * n)
     for a in reversed(range(n)):
@@ -186,9 +188,7 @@ def test_building(call):
     assert (call("diag", tensor(F32, 3, 3), (t, x))[0] == np.diag(x)).all()
     t, x = floats(3, 2)
     assert (call("reverse", t, (t, x))[0] == x[::-1]).all()
-    padded = call(
-        "pad", tensor(F32, 6, 2), (t, x), given(9.0), dims={"before": 1, "after": 2}
-    )[0]
+    padded = call("pad", tensor(F32, 6, 2), (t, x), given(9.0), dims={"before": 1, "after": 2})[0]
     assert (padded == np.pad(x, [(1, 2), (0, 0)], constant_values=9.0)).all()
 
 
@@ -305,9 +305,7 @@ def test_sparse_vectors(call):
     t = Sparse(F32, Dim.const(4))
     i, v = call("nonzero", t, given([0.0, 2.0, 0.0, -1.0]))
     assert list(i) == [1, 3] and list(v) == [2.0, -1.0]
-    i, v = call(
-        "sparse", t, given([3, 1], I32), given([7.0, 8.0]), given(4, I32), dims={"n": 4}
-    )
+    i, v = call("sparse", t, given([3, 1], I32), given([7.0, 8.0]), given(4, I32), dims={"n": 4})
     assert list(i) == [1, 3] and list(v) == [8.0, 7.0]
     x = (t, np.array([0, 2], np.int32), np.array([5.0, 6.0], np.float32))
     assert list(call("dense", tensor(F32, 4), x)[0]) == [5.0, 0.0, 6.0, 0.0]
