@@ -84,6 +84,7 @@ class _Emitter:
             tuple(results),
             tuple(fn.result_types[i] for i in by_value),
             end.attr_dims(),
+            self.returns(results, by_value),
             self.plan.slots,
             self.plan.frame,
             body,
@@ -91,6 +92,17 @@ class _Emitter:
             loc=fn.loc,
             remarks=tuple(self.remarks(fn.body)),
         )
+
+    def returns(self, results: list[Reg], by_value: list[int]) -> tuple[Reg, ...]:
+        """Where every IR result is."""
+        n, out = self.n, dict(zip(by_value, results, strict=True))
+        for i in range(len(n.fn.result_types)):
+            p = n.face.in_place_of(i)
+            if p is not None:
+                out[i] = self.places.reg(n.fn.params[p])
+            elif i in n.outs:
+                out[i] = self.places.reg(n.outs[i])
+        return tuple(out[i] for i in range(len(n.fn.result_types)))
 
     def remarks(self, r: Region) -> Iterable[tuple[Loc, str]]:
         """A remark for every update that had to copy what it updates."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from dlc.diag import InternalError
 from dlc.ir.core import Attr, Op, Value
 from dlc.memory.access import VIEWS, piece_access
-from dlc.memory.facts import is_elementwise, is_scalar, is_tensor, is_update
+from dlc.memory.facts import is_elementwise, is_scalar, is_tensor, is_update, may_fail
 from dlc.memory.form import (
     Assert,
     BindDim,
@@ -39,9 +42,10 @@ from dlc.memory.form import (
     CheckIndex as CheckIndexStatement,
 )
 from dlc.memory.statements import Writer
-from dlc.ops.registry import CARDS
+from dlc.ops.card import Run
+from dlc.ops.registry import CARDS, card_of
 from dlc.typesys.dims import ZERO, Dim
-from dlc.typesys.dtypes import I32
+from dlc.typesys.dtypes import I32, DType
 from dlc.typesys.types import AdtType, ListType, TensorType
 
 EmitRule = Callable[[Writer, Op], None]
@@ -55,8 +59,7 @@ def emit_op(w: Writer, op: Op) -> None:
     elif op.name in VIEWS:
         _view(w, op)
     elif is_elementwise(op) and is_scalar(op.result):
-        args = tuple(map(w.places.arg, op.operands))
-        w.put(Scalar(w.places.reg(op.result), op.name, args, op.attrs, op.loc))
+        _scalar(w, op)
     elif is_update(op):
         _update(w, op)
     elif op.name in CARDS:
@@ -68,13 +71,38 @@ def emit_op(w: Writer, op: Op) -> None:
 # -- scalars, dims, checks
 
 
-def _immediate(v: Attr) -> Immediate:
+def immediate(v: Attr, d: DType) -> Immediate:
+    """A number as the element type holds it."""
     assert isinstance(v, (bool, int, float))
-    return v
+    return float(np.float64(np.asarray(v, np.float64).astype(d.numpy))) if d.is_float else v
 
 
 def _const(w: Writer, op: Op) -> None:
-    w.places.constants[op.result] = _immediate(op.attrs["value"])
+    w.places.constants[op.result] = immediate(op.attrs["value"], op.result.tensor.dtype)
+
+
+def _scalar(w: Writer, op: Op) -> None:
+    args = tuple(map(w.places.arg, op.operands))
+    folded = folded_constant(op, args)
+    if folded is not None:
+        w.places.constants[op.result] = folded
+    else:
+        w.put(Scalar(w.places.reg(op.result), op.name, args, op.attrs, op.loc))
+
+
+def folded_constant(op: Op, args: tuple[object, ...]) -> Immediate | None:
+    """The result of an operation on constants, so that an operand's type never goes missing."""
+    values: list[Any] = []
+    for v, x in zip(op.operands, args, strict=True):
+        if not isinstance(x, (bool, int, float)):
+            return None
+        values.append(np.asarray(x).astype(v.tensor.dtype.numpy)[()])
+    if may_fail(op):
+        return None
+    with np.errstate(all="ignore"):
+        (y,) = card_of(op.name).evaluate(Run(op, {}), *values)
+    d = op.result.tensor.dtype
+    return bool(y) if d.is_bool else int(y) if d.is_int else float(y)
 
 
 def _dim(w: Writer, op: Op) -> None:
@@ -155,7 +183,8 @@ def _copy(w: Writer, op: Op) -> None:
 
 def _fill(w: Writer, op: Op) -> None:
     w.rooms(op)
-    x = w.places.arg(op.operands[0]) if op.operands else _immediate(op.attrs["value"])
+    d = op.result.tensor.dtype
+    x = w.places.arg(op.operands[0]) if op.operands else immediate(op.attrs["value"], d)
     w.put(Tensor("fill", (w.places.destination(op.result),), (x,), loc=op.loc))
 
 
@@ -242,9 +271,13 @@ def _map(w: Writer, op: Op) -> None:
 
     for o in body.ops[:-1]:
         if o.name == "const":
-            lanes[o.result] = _immediate(o.attrs["value"])
+            lanes[o.result] = immediate(o.attrs["value"], o.result.tensor.dtype)
             continue
         args = tuple(map(lane, o.operands))
+        folded = folded_constant(o, args)
+        if folded is not None:
+            lanes[o.result] = folded
+            continue
         lanes[o.result] = Lane("temp", len(instructions))
         instructions.append(MapInstr(o.name, args, o.result.tensor.dtype, o.attrs))
     w.put(
@@ -334,7 +367,8 @@ def _list_pop(w: Writer, op: Op) -> None:
     n, at = Reg(I32, "length"), Reg(I32, "last")
     w.put(ListLen(n, home))
     w.put(Scalar(at, "sub", (n, 1), loc=op.loc))
-    w.put(CheckIndexStatement(at, n, op.loc))
+    if not op.attr_flag("in_bounds"):
+        w.put(CheckIndexStatement(at, n, op.loc))
     columns = w.columns(t)
     w.put(ListAt(home, t, at, columns))
     for c, ct, v in zip(columns, t.columns, values, strict=True):
@@ -350,7 +384,9 @@ def _list_pop(w: Writer, op: Op) -> None:
 
 
 def _list_fill(w: Writer, op: Op) -> None:
+    """A dim can't be negative, so one is bound to the number of elements."""
     t, home = _list_type(op.result), w.places.reg(op.result)
+    w.put(BindDim(w.fresh_dim(), w.reg(op.operands[0]), op.loc))
     w.put(ListNew(home, t, op.loc))
     count = w.places.arg(op.operands[0])
     outer = w.begin()

@@ -405,8 +405,8 @@ class Call:
     args: scalars, handles and, for tensors, contiguous views, in the order of the callee's `in` and
     `inout` parameters; `outs`: contiguous views for its `out` parameters; `results`: registers for
     its scalar, handle and heap-place results; `dims`: the callee's dim parameters; `defines`: the
-    names of dims that the callee returns. `keep`: the caller's frame up to here stays (bytes, a
-    polynomial).
+    names of dims that the callee returns. `keep`: bytes of the caller's slots, from the first, that
+    stay; the callee's frame may begin behind them.
     """
 
     function: str
@@ -460,9 +460,10 @@ class BFunction:
     """`params`: those of the IR in order, then one `out` parameter for every IR result that is a
     tensor of known size and not made in an `inout` place, in order. `results` are the registers
     returned by value, in the order of the other IR results (scalars, handles, tensors on the heap);
-    `result_types` their types, `result_dims` the dims returned with them. `group` numbers the
-    recursive group of functions that it belongs to, or is None. `frame` is the frame's size in
-    bytes."""
+    `result_types` their types, `result_dims` the dims returned with them. `returns` has one entry
+    for every IR result in order: the register of `results`, or that of the parameter whose place
+    holds it. `group` numbers the recursive group of functions that it belongs to, or is None.
+    `frame` is the size of all slots in bytes."""
 
     name: str
     dims: tuple[str, ...]
@@ -470,6 +471,7 @@ class BFunction:
     results: tuple[Reg, ...]
     result_types: tuple[Type, ...]
     result_dims: tuple[Dim, ...]
+    returns: tuple[Reg, ...]
     slots: tuple[FrameSlot, ...]
     frame: Dim
     body: Block

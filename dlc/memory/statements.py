@@ -33,6 +33,12 @@ class Writer:
     def __init__(self, places: Places) -> None:
         self.places, self.n = places, places.n
         self.out: list[Statement] = []
+        self._dims = 0
+
+    def fresh_dim(self) -> str:
+        """A name for a dim of the emitter's own."""
+        self._dims += 1
+        return f"own.{self._dims}"
 
     def begin(self) -> list[Statement]:
         """Starts a nested block; gives what `end` needs to go back to this one."""
