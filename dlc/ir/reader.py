@@ -28,10 +28,11 @@ from dlc.typesys.dtypes import DTYPES
 from dlc.typesys.types import AdtType, ListType, TensorType, Type
 
 MAX_NESTING = 256
+MAX_BRACKETS = 32
 
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\n]+|;[^\n]*)|(?P<value>%[A-Za-z0-9_?][\w.$?]*)|(?P<symbol>@[A-Za-z_][\w.$]*)"
-    r"|(?P<string>\"(?:[^\"\\\n]|\\.)*\")|(?P<number>-?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+|inf\b|nan\b))"
+    r"|(?P<string>\"(?:[^\"\\\n]|\\.)*\")|(?P<number>-?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+)|-inf\b)"
     r"|(?P<name>[A-Za-z_][\w.$]*)|(?P<punct>->|\*\*|//|[-+*%(){}\[\],:=|!])"
 )
 
@@ -131,7 +132,7 @@ class _Reader:
         while self.toks[self.i].kind != "end":
             if self.accept("source"):
                 n = self.integer()
-                self.files[n] = json.loads(self.take("string"))
+                self.files[n] = self.string()
             elif self.accept("type"):
                 t = self.adt()
                 if t.name in types:
@@ -217,9 +218,7 @@ class _Reader:
 
     def block(self) -> tuple[Op, ...]:
         self.expect("{")
-        self.depth += 1
-        if self.depth > MAX_NESTING:
-            raise self.error(f"regions nested deeper than {MAX_NESTING}")
+        self.deeper()
         ops: list[Op] = []
         while not self.accept("}"):
             ops.append(self.op())
@@ -273,6 +272,12 @@ class _Reader:
 
     # -- types and attributes
 
+    def deeper(self) -> None:
+        """One more level of regions, types or attributes in each other."""
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise self.error(f"nested deeper than {MAX_NESTING}")
+
     def type(self) -> Type:
         t = self.toks[self.i]
         if t.kind == "symbol":
@@ -281,10 +286,12 @@ class _Reader:
         name = self.take("name")
         if name == "List":
             self.expect("[")
+            self.deeper()
             cols = [self.type()]
             while self.accept(","):
                 cols.append(self.type())
             self.expect("]")
+            self.depth -= 1
             return ListType(tuple(cols))
         if name not in DTYPES:
             self.i -= 1
@@ -307,6 +314,8 @@ class _Reader:
             if self.toks[self.i].kind == "end" or (level == 0 and t and t in ends):
                 break
             level += (t == "(") - (t == ")")
+            if level > MAX_BRACKETS:
+                raise self.error(f"a dim of more than {MAX_BRACKETS} brackets in each other")
             self.i += 1
         text = " ".join(t.text for t in self.toks[start : self.i])
         try:
@@ -329,28 +338,28 @@ class _Reader:
     def attr(self) -> Attr:
         t = self.toks[self.i]
         if t.kind == "string":
-            self.i += 1
-            return str(json.loads(t.text))
+            return self.string()
         if t.kind == "number":
-            self.i += 1
-            return int(t.text) if re.fullmatch(r"-?\d+", t.text) else float(t.text)
+            return self.number()
         if self.accept("["):
+            self.deeper()
             out: list[Attr] = []
             while not self.accept("]"):
                 out.append(self.attr())
                 if not self.peek("]"):
                     self.expect(",")
+            self.depth -= 1
             return tuple(out)
         name = self.take("name")
         if name in ("true", "false"):
             return name == "true"
-        if name == "nan":
-            return float("nan")
+        if name in ("nan", "inf"):
+            return float(name)
         self.expect("(")
         if name == "dim":
             v: Attr = self.dim(")")
         elif name == "dtype":
-            v = DTYPES[self.take("name")]
+            v = DTYPES[self.dtype_name()]
         elif name == "type":
             v = self.type()
         elif name == "array":
@@ -360,17 +369,46 @@ class _Reader:
         self.expect(")")
         return v
 
-    def array(self) -> Attr:
+    def string(self) -> str:
+        text = self.take("string")
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            self.i -= 1
+            raise self.error("a string with an unknown escape") from None
+
+    def number(self) -> int | float:
+        text = self.take("number")
+        try:
+            return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+        except ValueError:
+            self.i -= 1
+            raise self.error("a number of too many digits") from None
+
+    def dtype_name(self) -> str:
         d = self.take("name")
         if d not in DTYPES:
+            self.i -= 1
             raise self.error(f"`{d}` is no element type")
+        return d
+
+    def array(self) -> Attr:
+        start = self.i
+        d = self.dtype_name()
         self.expect(",")
         shape = self.attr()
         self.expect(",")
         items = self.attr()
-        assert isinstance(shape, tuple) and isinstance(items, tuple)
+        sizes: list[int] = []
+        for n in shape if isinstance(shape, tuple) else (None,):
+            if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+                self.i = start
+                raise self.error("array attribute: its shape is no list of sizes")
+            sizes.append(n)
         try:
-            sizes = tuple(int(str(n)) for n in shape)
+            if not isinstance(items, tuple):
+                raise ValueError("its elements are no list")
             return np.array(items, dtype=DTYPES[d].numpy).reshape(sizes)
-        except (ValueError, OverflowError) as e:
+        except (ValueError, OverflowError, TypeError) as e:
+            self.i = start
             raise self.error(f"array attribute: {e}") from None
