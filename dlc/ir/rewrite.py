@@ -1,7 +1,7 @@
 """Rebuilding functions: walks, substitution, cloning with fresh names, inlining.
 
-Nothing is changed in place. A definition keeps its `Value` object as long as its type stays; where dims are
-replaced in the type it gets a new one, and later uses follow.
+Nothing is changed in place. A definition keeps its `Value` object as long as its type stays; where
+dims are replaced in the type it gets a new one, and later uses follow.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def attr_symbols(a: Attr) -> Iterator[str]:
 
 
 def used_dims(ops: Ops) -> Iterator[str]:
-    """Every dim name that the operations mention, in types and attributes, in order, with repeats."""
+    """Every dim name that the operations mention, in types and attributes, in order, with
+    repeats."""
     for op in ops:
         for v in (*op.results, *op.operands):
             yield from type_symbols(v.type)
@@ -96,8 +97,8 @@ def substitute_attr(a: Attr, dims: Mapping[str, Dim]) -> Attr:
 
 
 class Substitution:
-    """Replaces values and dim names. `fresh` renews every definition too, so that the result can stand
-    beside the original: values become new objects, defined dims get names from `names`."""
+    """Replaces values and dim names. `fresh` renews every definition too, so that the result can
+    stand beside the original: values become new objects, defined dims get names from `names`."""
 
     def __init__(
         self,
@@ -157,8 +158,8 @@ class Substitution:
 
 
 def rename_dims(fn: Function, dims: Mapping[str, Dim]) -> Function:
-    """The function with dim names replaced in its body, parameters and results (its dim parameters too,
-    where the replacement is a name)."""
+    """The function with dim names replaced in its body, parameters and results (its dim parameters
+    too, where the replacement is a name)."""
     s = Substitution({}, dims)
     params = tuple(map(s.define, fn.params))
     body = s.region(fn.body)
@@ -171,8 +172,9 @@ def rename_dims(fn: Function, dims: Mapping[str, Dim]) -> Function:
 
 
 def rewrite(region: Region, change: Callable[[Op], Sequence[Op] | None], s: Substitution) -> Region:
-    """The region with each operation (inner ones first, operands already rewritten) replaced by `change(op)`,
-    or kept where that is None. `change` may add to `s.values` what stands for the results it drops."""
+    """The region with each operation (inner ones first, operands already rewritten) replaced by
+    `change(op)`, or kept where that is None. `change` may add to `s.values` what stands for the
+    results it drops."""
     params = tuple(map(s.define, region.params))
     out: list[Op] = []
     for op in region.ops:
@@ -197,8 +199,8 @@ def rewrite_function(fn: Function, change: Callable[[Op], Sequence[Op] | None]) 
 def inline_body(
     callee: Function, args: Sequence[Value], dims: Sequence[Dim], names: DimNames
 ) -> tuple[list[Op], tuple[Value, ...], tuple[Dim, ...]]:
-    """A copy of the callee's body for these arguments and dims: its operations, the returned values, and
-    the values of its result dims. Dims it defines get fresh names."""
+    """A copy of the callee's body for these arguments and dims: its operations, the returned
+    values, and the values of its result dims. Dims it defines get fresh names."""
     bind = dict(zip(callee.dims, dims, strict=True))
     s = Substitution(dict(zip(callee.params, args, strict=True)), bind, fresh=names)
     ops = s.ops(callee.body.ops)
