@@ -121,8 +121,10 @@ def agrees(reference: Module, of: str, module: Module, grad: str, seed: int) -> 
     f = reference.functions[of]
     args = arguments(f, rng, SIZES)
     out = run(module, grad, args)
-    directions = [rng.normal(size=np.shape(a)) if i in floats(f) else None for i, a in
-    enumerate(args)] _, exact = complex_step(reference, of, args, directions)
+    directions = [
+        rng.normal(size=np.shape(a)) if i in floats(f) else None for i, a in enumerate(args)
+    ]
+    _, exact = complex_step(reference, of, args, directions)
     got = 0.0
     for k, i in enumerate(floats(f)):
         g = out[1 + k]
