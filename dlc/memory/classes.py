@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from dlc.ir.core import Value
+from dlc.ir.hidden import replace_dims
 from dlc.memory.liveness import Liveness, bits
 from dlc.memory.normalise import Normal
-from dlc.memory.storage import Kind
+from dlc.memory.storage import MOVED, Kind
 from dlc.typesys.dims import ONE, ZERO, Dim
 from dlc.typesys.types import TensorType, Type
 
@@ -112,7 +114,7 @@ class Classes:
 
     def _joint_size(self, ca: Class, cb: Class, shift: Dim) -> Dim | None:
         """The size of the union if one class lies within the other."""
-        if shift == ZERO and ca.size == cb.size:
+        if shift == ZERO and (ca.size == cb.size or ca.kind in MOVED):
             return ca.size
         if shift.at_least(ZERO) and ca.size.at_least(shift + cb.size):
             return ca.size if cb.pinned is None else None
@@ -172,8 +174,9 @@ class Classes:
 
 
 def _element(t: Type) -> Type:
-    """What has to be equal for two values to share storage: the element type, or a list's type."""
-    return TensorType(t.dtype) if isinstance(t, TensorType) else t
+    """What has to be equal for two values to share storage: the element type, or a list's columns,
+    however their sizes are written."""
+    return TensorType(t.dtype) if isinstance(t, TensorType) else replace_dims(t, repeat(ZERO))
 
 
 __all__ = ["Class", "Classes", "bits"]

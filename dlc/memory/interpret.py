@@ -56,9 +56,7 @@ def interpret(
 
 
 def _data(m: f.BModule) -> list[f.Data]:
-    return [
-        s for fn in m.functions.values() for s in statements(fn.body) if isinstance(s, f.Data)
-    ]
+    return [s for fn in m.functions.values() for s in statements(fn.body) if isinstance(s, f.Data)]
 
 
 def _bytes(t: Type, env: Mapping[str, int]) -> int:
@@ -118,9 +116,7 @@ class _Machine:
 class _Frame:
     """One call of a function."""
 
-    def __init__(
-        self, machine: _Machine, fn: f.BFunction, base: int, env: dict[str, int]
-    ) -> None:
+    def __init__(self, machine: _Machine, fn: f.BFunction, base: int, env: dict[str, int]) -> None:
         self.machine, self.memory, self.fn, self.base = machine, machine.memory, fn, base
         self.env = env
         self.regs: dict[f.Reg, Any] = {}

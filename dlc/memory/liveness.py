@@ -47,6 +47,8 @@ class Liveness:
     loops: list[LoopFacts] = field(default_factory=list[LoopFacts])
     at_call: dict[Op, int] = field(default_factory=dict[Op, int])
     """What a call site needs of the frame: operands, destinations and what is live after."""
+    copied: dict[int, int] = field(default_factory=dict[int, int])
+    """The copies of a value that may share its bytes though it lives on."""
     scratch: dict[Op, tuple[Value, ...]] = field(default_factory=dict[Op, tuple[Value, ...]])
     steps: dict[Op, tuple[int, int]] = field(default_factory=dict[Op, tuple[int, int]])
     """Every operation's region and position in it."""
@@ -211,8 +213,11 @@ class _Walk:
                 return 0, 0
             if not self.n.access[op.operands[0]].whole:
                 return used, 0
-            moves = op.name == "copy" and self.n.kinds[result] in MOVED
-            return 0, 0 if moves else used
+            if op.name == "copy" and self.n.kinds[result] in MOVED:
+                return 0, 0
+            for k in bits(used):
+                self.out.copied[k] = self.out.copied.get(k, 0) | 1 << self.out.index[result]
+            return 0, used
         if op.name == "map":
             return self.read_elsewhere(op, result), 0
         if op.name == "concat":
