@@ -64,6 +64,8 @@ class Layout:
         self._adts = adts
         self.types: dict[str, AdtDecl] = {}
         self._ir_names: dict[str, str] = {}
+        self._counts: dict[surface.Type, int] = {}
+        self._fields: dict[surface.Model, tuple[tuple[str, surface.Type], ...]] = {}
 
     # -- leaves
 
@@ -76,7 +78,9 @@ class Layout:
 
     def count(self, t: surface.Type) -> int:
         """The number of leaves."""
-        return len(self.leaves(t, absent))
+        if t not in self._counts:
+            self._counts[t] = len(self.leaves(t, absent))
+        return self._counts[t]
 
     def _leaves(self, t: surface.Type, hidden: Hidden, at: str) -> tuple[Leaf, ...]:
         match t:
@@ -157,9 +161,12 @@ class Layout:
 
     def fields(self, t: surface.Model) -> tuple[tuple[str, surface.Type], ...]:
         """The fields of a record at its dims."""
-        decl = self._models[t.name]
-        bind = dict(zip((d.name for d in decl.dims), t.dims, strict=True))
-        return tuple((f.name, surface.substitute_dims(f.type, bind)) for f in decl.fields)
+        if t not in self._fields:
+            decl = self._models[t.name]
+            bind = dict(zip((d.name for d in decl.dims), t.dims, strict=True))
+            made = ((f.name, surface.substitute_dims(f.type, bind)) for f in decl.fields)
+            self._fields[t] = tuple(made)
+        return self._fields[t]
 
     def field(self, t: surface.Type, name: str) -> tuple[slice, surface.Type]:
         """Which leaves of a record (or of its tangent) are its field's; the field's type."""

@@ -14,7 +14,7 @@ from dlc.check.instances import InstanceKey
 from dlc.check.program import Checked
 from dlc.diag import SourceFile
 from dlc.ir.core import Module
-from dlc.ir.verify import problems_of
+from dlc.ops.verify import problems
 from dlc.lower.program import instances
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
@@ -69,7 +69,7 @@ def lowered(
     names = (functions[0].name,)
     checked = Checked("t", {}, adts or {}, models or {}, {}, names, (), {}, (), One(*functions))
     module = instances(checked, {}, {}, checked.exports, False).module
-    assert not problems_of(module), [str(p) for p in problems_of(module)]
+    assert not problems(module), [str(p) for p in problems(module)]
     return module
 
 

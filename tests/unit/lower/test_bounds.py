@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dlc.ir.reader import read_module
-from dlc.ir.verify import problems_of
+from dlc.ops.verify import problems
 from dlc.lower.bounds import prove_bounds
 
 
@@ -15,7 +15,7 @@ def marked(
     """Whether each operation that could be marked is, in order of the text."""
     text = f"fn @f[{dims}]({params}) -> () {{\n{body}\n  return\n}}\n"
     module = read_module(text)
-    assert not problems_of(module), [str(p) for p in problems_of(module)]
+    assert not problems(module), [str(p) for p in problems(module)]
     out: list[bool] = []
 
     def visit(region) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dlc import evaluate
 from dlc.ir.core import Module
-from dlc.ir.verify import problems_of
+from dlc.ops.verify import problems
 from dlc.lower.initialise import Initial, initial_leaves
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys.dtypes import F32, F64, I64
@@ -22,7 +22,7 @@ def draw(*leaves: tuple[TensorType, Initial], dims: dict[str, int] | None = None
     b = Builder({}, DimNames(names)).nested([TensorType(I64)], ["key"])
     made = initial_leaves(b, b.params[0], [t for t, _ in leaves], [i for _, i in leaves])
     module = Module.of({}, {"f": b.function("f", names, b.return_(*made))})
-    assert not problems_of(module)
+    assert not problems(module)
     return evaluate.run(module, "f", [key], dims)
 
 
