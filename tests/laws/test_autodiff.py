@@ -73,7 +73,7 @@ def with_gradient(module: Module, fn: str, name: str, rows: bool = False) -> Mod
     text = (
         print_module(module)
         + f"""
-fn @{name}{dims}({params}) -> ({types}) {{public=true}} {{
+fn @{name}{dims}({params}) -> ({types}) {{entry=true, public=true}} {{
   {outs} = value_and_grad {args} {{dims=[{given}], fn="{fn}"{flags}, wrt={wrt}}} : {types}
   return {outs}
 }}
