@@ -28,7 +28,7 @@ from dlc.targets.cpu.kernels import kernel
 from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Value
 from dlc.typesys.dtypes import DType
-from dlc.typesys.types import TensorType, Type, type_symbols
+from dlc.typesys.types import TensorType, Type
 
 ERR_CODE, ERR_LINE, ERR_COLUMN, ERR_GOT, ERR_WANT, ERR_WHAT, ERR_BYTES = 4, 8, 12, 16, 24, 32, 96
 """Byte offsets in `dlc_error`, and its size."""
@@ -51,18 +51,18 @@ class Result:
 
 def results_of(fn: BFunction) -> tuple[Result, ...]:
     """The IR results in order."""
-    given = [p for p in fn.params if p.mode != "out"]
-    updated = {result: given[param] for param, result in fn.inout if given[param].mode == "inout"}
-    outs = iter([p for p in fn.params if p.mode == "out"])
-    regs = iter(fn.results)
+    places = {p.reg: p for p in fn.params if p.mode != "in"}
+    by_value = iter(zip(fn.results, fn.result_types, strict=True))
     found: list[Result] = []
-    for j, t in enumerate(fn.result_types):
-        tensor = isinstance(t, TensorType) and t.rank > 0
-        hidden = tensor and any(n not in fn.dims for n in type_symbols(t))
-        holder = updated.get(j) or next(outs if tensor and not hidden else regs, None)
-        if holder is None:
-            raise InternalError(f"{fn.name}: nothing holds result {j}", stage="emit")
-        found.append(Result(t, holder, hidden))
+    for r in fn.returns:
+        place = places.get(r)
+        if place is not None:
+            found.append(Result(place.type, place))
+            continue
+        reg, t = next(by_value)
+        if reg is not r:
+            raise InternalError(f"{fn.name}: results out of order", stage="emit")
+        found.append(Result(t, reg, isinstance(t, TensorType) and t.rank > 0))
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ from dlc.targets.cpu.emit.tensors import (
     order,
     reduction,
     segments,
+    windows,
 )
 
 Lowering = Callable[[Body, Tensor], None]
@@ -41,6 +42,11 @@ LOWERINGS: Mapping[str, Lowering] = MappingProxyType(
         "scatter_add": gather.emit_scatter,
         "scatter_max": gather.emit_scatter,
         "scatter_min": gather.emit_scatter,
+        "conv": windows.emit_conv,
+        "conv_input_grad": windows.emit_conv_input_grad,
+        "conv_weight_grad": windows.emit_conv_weight_grad,
+        "pool": windows.emit_pool,
+        "pool_grad": windows.emit_pool_grad,
         "row_of": segments.emit_row_of,
         "segment_reduce": segments.emit_segment_reduce,
         "check_indices": segments.emit_check_indices,
