@@ -38,7 +38,7 @@ from dlc.memory.statements import Writer
 from dlc.memory.storage import MOVED, Kind, is_entry, keeps_heap
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import BOOL, I64
-from dlc.typesys.types import AdtType, substitute_type
+from dlc.typesys.types import AdtType
 
 Moves = list[tuple[Reg, ScalarArg | Dim]]
 
@@ -77,13 +77,12 @@ class _Emitter:
 
         body = self.scope(fn.body, finish, closed=not keeps_heap(fn, face))
         end = fn.body.terminator
-        hidden = dict(zip(fn.result_dims, end.attr_dims(), strict=True))
         return BFunction(
             fn.name,
             fn.dims,
             tuple(params),
             tuple(results),
-            tuple(substitute_type(fn.result_types[i], hidden) for i in by_value),
+            tuple(fn.result_types[i] for i in by_value),
             end.attr_dims(),
             self.returns(results, by_value),
             self.plan.slots,

@@ -460,8 +460,8 @@ class BFunction:
     """`params`: those of the IR in order, then one `out` parameter for every IR result that is a
     tensor of known size and not made in an `inout` place, in order. `results` are the registers
     returned by value, in the order of the other IR results (scalars, handles, tensors on the heap);
-    `result_types` their types, whose dims are those at the end of the body, and `result_dims` the
-    dims returned with them. `returns` has one entry
+    `result_types` their types, which call hidden dims by `result_names`, and `result_dims` the
+    values of these. `returns` has one entry
     for every IR result in order: the register of `results`, or that of the parameter whose place
     holds it. `group` numbers the recursive group of functions that it belongs to, or is None.
     `frame` is the size of all slots in bytes."""

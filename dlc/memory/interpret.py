@@ -103,8 +103,10 @@ class _Machine:
         places.update(zip(fn.results, found, strict=True))
         types = {p.reg: p.type for p in fn.params}
         types.update(zip(fn.results, fn.result_types, strict=True))
+        hidden = dict(zip(fn.result_names, (d.evaluate(frame.env) for d in fn.result_dims)))
         return Outcome(
-            tuple(self.result(places[r], types[r], frame.env) for r in fn.returns), memory.peak
+            tuple(self.result(places[r], types[r], env | hidden) for r in fn.returns),
+            memory.peak,
         )
 
     def result(self, x: Any, t: Type, env: Mapping[str, int]) -> Any:

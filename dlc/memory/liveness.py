@@ -226,7 +226,7 @@ class _Walk:
         if is_update(op) and result is op.results[0]:
             return self.all_of(op.operands[1:]), 0
         if op.name == "call":
-            return used & ~self.updated_for(op, result), 0
+            return self.avoided_by_call(op, result, used), 0
         return used, 0
 
     def read_elsewhere(self, op: Op, result: Value) -> int:
@@ -239,11 +239,14 @@ class _Walk:
                 mask |= self.of(v)
         return mask
 
-    def updated_for(self, op: Op, result: Value) -> int:
-        """The argument whose place becomes the result's."""
-        face = self.n.faces[op.attr_str("fn")]
-        p = face.in_place_of(op.results.index(result))
-        return self.of(op.operands[p]) if p is not None else 0
+    def avoided_by_call(self, op: Op, result: Value, used: int) -> int:
+        """Arguments that must not be where the result is made: all but the one in whose place that
+        is; none if the callee makes the storage."""
+        face, i = self.n.faces[op.attr_str("fn")], op.results.index(result)
+        p = face.in_place_of(i)
+        if p is not None:
+            return used & ~self.of(op.operands[p])
+        return used if face.by_place[i] else 0
 
     def branches(self, op: Op, live: int) -> int:
         results = self.owning(op.results)
