@@ -1,9 +1,9 @@
 """The type of a derivative: float tensors keep theirs, whole numbers and truth values have none.
 
 A list's tangent holds the tangents of its columns and has the list's length. An algebraic type
-`Tree` with floats somewhere below has the tangent type `T.Tree`: the constructor `Z` (a zero has no
-structure to copy), then the constructors of `Tree` with the tangents of their fields. `T.Tree` is
-its own tangent."""
+`Tree` with floats somewhere below has the tangent type `d.Tree`: the constructor `d.Zero` (a zero
+has no structure to copy), then the constructors of `Tree` with the tangents of their fields.
+`d.Tree` is its own tangent. Names in dl have no dots, so none of these can meet a user's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Mapping, MutableMapping
 from dlc.ir.core import AdtDecl, Constructor, Field
 from dlc.typesys.types import AdtType, ListType, TensorType, Type
 
-ZERO = "Z"
+ZERO = "d.Zero"
 """The first constructor of every tangent type: all floats below are zero."""
 
-_PREFIX = "T."
+_PREFIX = "d."
 
 
 def is_tangent(name: str) -> bool:
@@ -24,7 +24,7 @@ def is_tangent(name: str) -> bool:
 
 
 def tangent_name(name: str) -> str:
-    """`T.Tree` of `Tree`, and of `T.Tree`."""
+    """`d.Tree` of `Tree`, and of `d.Tree`."""
     return name if is_tangent(name) else _PREFIX + name
 
 

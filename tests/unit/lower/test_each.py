@@ -225,7 +225,7 @@ def test_an_algebraic_value():
     adts = {"m.Tree": TREE}
     run = each([t, Tangent(t)], minus_half, t, adts=adts)
     x = ("Node", 3, [leaf(1.0), ("Node", 4, [leaf(2.0)]), leaf(5.0)])
-    d = ("Node", [leaf(2.0), ("Z",), leaf(4.0)])
+    d = ("Node", [leaf(2.0), ("d.Zero",), leaf(4.0)])
     (out,) = run(x, d, D=1)
     shown = evaluate.to_python(out)
     assert shown[0] == "Node" and shown[1] == 3
