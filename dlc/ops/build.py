@@ -34,7 +34,7 @@ from dlc.ir.names import DimNames, defined_dims
 from dlc.ops import term
 from dlc.ops.card import CardError, Site
 from dlc.ops.registry import card_of
-from dlc.typesys.dims import Dim
+from dlc.typesys.dims import Dim, DimError
 from dlc.typesys.dtypes import I32, DType
 from dlc.typesys.types import AdtType, TensorType, Type, substitute_type
 
@@ -91,7 +91,7 @@ class Builder:
         try:
             site = Site(name, tuple(v.type for v in operands), frozen, dims, declared)
             types = card.result_types(site)
-        except CardError as e:
+        except (CardError, DimError) as e:
             raise BuildError(str(e), stage="build", op=name) from e
         results = tuple(Value(t) for t in types)
         return self.append(Op(name, tuple(operands), results, frozen, (), dims, self.loc))

@@ -270,6 +270,8 @@ class Card(ABC):
     binds: tuple[str, ...] = ()
     """Names that a builder proposes for the dims that the operation defines."""
     traits: frozenset[Trait] = frozenset()
+    keeps_zeros: tuple[int, ...] = ()
+    """Operands whose zeros stay: where operand i is 0 the result is 0, if the others are finite."""
     derivative: Literal["rule", "zero", "pass"] = "rule"
     """Whether `gradient` has something to say, nothing ever (the derivative is zero or there is
     none), or leaves it to the pass, which knows the tangent types of structures."""

@@ -64,6 +64,14 @@ _WORDS: dict[Takes, str] = {
 }  # fmt: skip
 
 
+_KEEPS_ZEROS = {
+    **dict.fromkeys(
+        "expm1 log1p sqrt sin tan tanh erf asin atan sinh asinh atanh floor ceil round trunc neg"
+        " abs sign relu div floordiv mod".split(), (0,)),
+    "mul": (0, 1), "and": (0, 1), "shl": (0,), "shr": (0,), "shr_logical": (0,),
+}  # fmt: skip
+
+
 def one_shape(site: Site, count: int, first: int = 0) -> TensorType:
     """The common type's shape of operands `first…`; all must be tensors of one shape."""
     t = site.tensor(first)
@@ -98,6 +106,7 @@ class Elementwise(Card):
         self._to_bool, self._divides = to_bool, divides
         if divides:
             self.attributes = ("in_bounds?",)
+        self.keeps_zeros = _KEEPS_ZEROS.get(name, ())
         if not any(derivatives):
             self.derivative = "zero"
 

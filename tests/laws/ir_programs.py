@@ -6,7 +6,6 @@ partly names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -251,6 +250,3 @@ def arguments(seed: int) -> list[Any]:
     rows = [(vector(), int(rng.integers(3))) for _ in range(int(rng.integers(1, 4)))]
     matrix = rng.uniform(-1, 1, (SIZES["M"], SIZES["N"]))
     return [float(rng.uniform(-1, 1)), vector(), matrix, tree(int(rng.integers(6))), rows, 1]
-
-
-Law = Callable[[Module], Module]

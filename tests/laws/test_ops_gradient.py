@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tests.laws.ops_makers  # noqa: F401
-from dlc.evaluate import Program, complex_step, run
+from dlc.evaluate import Limits, Program, complex_step, run
 from dlc.ir.core import Function, Module
 from dlc.ops.lists import Structural
 from dlc.ops.registry import CARDS
@@ -20,7 +20,7 @@ from dlc.typesys.types import TensorType
 from tests.laws.ops_cases import MAKERS, Case, case, dtypes_of
 from tests.laws.ops_drivers import gradient_function, is_float
 
-SEEDS = range(10)
+SEEDS = range(20)
 STEP = 1e-6
 
 FLAT = {
@@ -151,6 +151,22 @@ def test_flat_cards_are_flat() -> None:
         dy = [np.ones([d.evaluate(c.env) for d in t.shape]) for t in fn.result_types]  # type: ignore[union-attr]
         for dx in run(Module.of({}, {"b": back}), "b", [*c.args, *dy], c.env):
             assert not np.any(dx), name
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_are_typed_at_every_float(name: str) -> None:
+    """What a rule emits fits its types in f32, f16 and bf16 too."""
+    for dtype in [d for d in dtypes_of(name) if d.is_float]:
+        for seed in range(3):
+            c = case(name, seed, dtype)
+            fn = c.module().functions["f"]
+            if fn.result_dims or not any(map(is_float, fn.params)):
+                continue
+            back = gradient_function(fn, "b")
+            m = verify(Module.of({}, {"b": back}))
+            shapes = [t for t in fn.result_types if isinstance(t, TensorType) and t.dtype.is_float]
+            dy = [np.ones([d.evaluate(c.env) for d in t.shape], t.dtype.numpy) for t in shapes]
+            run(m, "b", [*c.args, *dy], c.env, limits=Limits(check=True))
 
 
 def test_a_wrong_gradient_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

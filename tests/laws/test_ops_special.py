@@ -324,3 +324,22 @@ def test_ties() -> None:
     m = Case("top_k", [tensor(I32, 5)], [x], {"axis": 0, "k": 2}).module()
     assert run(m, "f", [x])[1].tolist() == [0, 2]
     assert int(apply("argmax", x, axis=0)) == 0 and int(apply("argmin", x, axis=0)) == 1
+
+
+def test_zeros_that_stay() -> None:
+    """`keeps_zeros`, both ways: where it is claimed it holds, and where it is not it doesn't."""
+    others = np.asarray([1.5, -2.0, 0.5, 3.0])
+    for name, card in CARDS.items():
+        if not isinstance(card, Elementwise) or name in ("eq", "ne", "lt", "le", "gt", "ge"):
+            continue
+        if name.startswith("is_"):
+            continue
+        d = F64 if card.accepts(F64) else I32
+        rest = others if d is F64 else np.asarray([1, 2, 3, 7], np.int32)
+        for i in range(len(card.operands)):
+            xs = [np.zeros_like(rest) if k == i else rest for k in range(len(card.operands))]
+            if name in ("floordiv", "mod", "div") and i == 1:
+                assert i not in card.keeps_zeros
+                continue
+            zero = not np.any(apply(name, *xs))
+            assert zero == (i in card.keeps_zeros), (name, i)
