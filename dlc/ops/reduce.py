@@ -63,7 +63,8 @@ def fold(kind: str, x: Any, axes: tuple[int, ...], dtype: DType) -> Any:
 def _complex_extreme(kind: str, x: Any, axes: tuple[int, ...]) -> Any:
     """The element whose real part wins, the first of equals."""
     rest = [a for a in range(x.ndim) if a not in axes]
-    m = np.transpose(x, (*rest, *axes)).reshape(*(x.shape[a] for a in rest), -1)
+    folded = int(np.prod([x.shape[a] for a in axes]))
+    m = np.transpose(x, (*rest, *axes)).reshape(*(x.shape[a] for a in rest), folded)
     at = getattr(np, f"arg{kind}")(m.real, axis=-1)
     return np.take_along_axis(m, np.expand_dims(at, -1), -1)[..., 0]
 

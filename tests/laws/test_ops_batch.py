@@ -21,6 +21,14 @@ from tests.laws.ops_cases import MAKERS, Case, case, dtypes_of
 from tests.laws.ops_drivers import batched_function
 
 SEEDS = range(5)
+"""Uses of each operation in the fast tier; the full tier has 40."""
+
+
+@pytest.fixture(name="seeds")
+def _seeds(pytestconfig: pytest.Config) -> range:
+    return range(40) if pytestconfig.getoption("--full") else SEEDS
+
+
 ROWS = (0, 1, 3)
 
 REFUSED = {
@@ -70,11 +78,11 @@ def check(c: Case, mapped: tuple[bool, ...], rows: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", BATCHED)
-def test_batch_is_a_loop_over_rows(name: str) -> None:
+def test_batch_is_a_loop_over_rows(name: str, seeds: range) -> None:
     checked = 0
     dtype = F32 if F32 in dtypes_of(name) else dtypes_of(name)[0]
     for d in (dtype, I32) if I32 in dtypes_of(name) else (dtype,):
-        for seed in SEEDS:
+        for seed in seeds:
             c = case(name, seed, d)
             for mapped in product((False, True), repeat=len(c.args)):
                 if any(mapped):

@@ -20,7 +20,15 @@ from dlc.typesys.types import TensorType
 from tests.laws.ops_cases import MAKERS, Case, case, dtypes_of
 from tests.laws.ops_drivers import gradient_function, is_float
 
-SEEDS = range(20)
+SEEDS = range(12)
+"""Uses of each operation in the fast tier; the full tier has 200."""
+
+
+@pytest.fixture(name="seeds")
+def _seeds(pytestconfig: pytest.Config) -> range:
+    return range(200) if pytestconfig.getoption("--full") else SEEDS
+
+
 STEP = 1e-6
 
 FLAT = {
@@ -102,10 +110,10 @@ def smooth(name: str, seed: int) -> Case:
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_gradient(name: str) -> None:
+def test_gradient(name: str, seeds: range) -> None:
     moved_by: set[int] = set()
     wanted: set[int] = set()
-    for seed in SEEDS:
+    for seed in seeds:
         c = smooth(name, seed)
         m = c.module()
         fn = m.functions["f"]
@@ -121,9 +129,9 @@ def test_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_gradient_of_the_gradient(name: str) -> None:
+def test_gradient_of_the_gradient(name: str, seeds: range) -> None:
     """What a gradient emits has gradients too, and they are right."""
-    for seed in SEEDS:
+    for seed in seeds:
         c = smooth(name, seed)
         fn = c.module().functions["f"]
         if fn.result_dims or not floats(fn) or not any(map(_float, fn.result_types)):

@@ -15,6 +15,12 @@ from dlc.ops.verify import verify
 from tests.laws.ops_cases import MAKERS, case, dtypes_of
 
 SEEDS = range(6)
+"""Uses of each operation in the fast tier; the full tier has 60."""
+
+
+@pytest.fixture(name="seeds")
+def _seeds(pytestconfig: pytest.Config) -> range:
+    return range(60) if pytestconfig.getoption("--full") else SEEDS
 
 
 def test_every_operation_has_cases() -> None:
@@ -22,9 +28,9 @@ def test_every_operation_has_cases() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))
-def test_result_types_are_what_evaluation_gives(name: str) -> None:
+def test_result_types_are_what_evaluation_gives(name: str, seeds: range) -> None:
     for dtype in dtypes_of(name):
-        for seed in SEEDS:
+        for seed in seeds:
             c = case(name, seed, dtype)
             m = verify(c.module())
             run(m, "f", c.args, c.env, limits=Limits(check=True))
