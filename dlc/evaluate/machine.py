@@ -282,17 +282,19 @@ def _values(sizes: tuple[Size, ...], env: Env) -> tuple[int, ...]:
     return tuple([size(env) for size in sizes])
 
 
-_REFERENCES = 3
-"""Of an array that only a dead operand holds: the list of arguments, a local name, and the
-question."""
+def _holders(args: list[Any]) -> int:
+    """How many places hold operand 0, as the interpreter counts them."""
+    x = args[0]
+    return sys.getrefcount(x)
+
+
+_ALONE = _holders([np.empty(1)])
+"""The count for an array that only its list of arguments holds: measured, as it differs between
+versions of Python."""
 
 
 def _owned(args: list[Any]) -> bool:
     """Whether nobody but this list of arguments sees the array of operand 0."""
-    x = args[0]
-    return (
-        type(x) is numpy.ndarray
-        and x.base is None
-        and x.flags.writeable
-        and sys.getrefcount(x) == _REFERENCES
-    )
+    if _holders(args) != _ALONE or type(args[0]) is not numpy.ndarray:
+        return False
+    return args[0].base is None and bool(args[0].flags.writeable)
