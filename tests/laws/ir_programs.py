@@ -107,7 +107,8 @@ class Maker:
         if k == 0:
             return [b.emit("index", m, zero), b.emit("index", x, zero)]
         if k == 1:
-            return [b.emit("insert", m, x, zero), b.emit("reduce", m, kind="sum", axes=(0,))]
+            total = b.emit("reduce", m, kind="sum", axes=(0,))
+            return [total, b.emit("insert", b.emit("tanh", m), x, zero)]
         if k == 2:
             both = b.emit("concat", x, x, axis=0)
             return [b.emit("slice", both, b.scalar(1, I32), axis=0, size=N, in_bounds=True)]

@@ -99,3 +99,22 @@ def test_complex_steps_are_the_limit_of_differences() -> None:
 def test_results_are_plain_python_values() -> None:
     p = program(3)
     assert [to_python(y).shape for y in run(p.module, "main", p.args, SIZES)] == [(), (3,), (2, 3)]
+
+
+def test_overwriting_dead_arrays_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter may update a dead operand's array in place; without that, all is the same."""
+    from dlc.evaluate import machine
+
+    programs = [program(seed, steps=8) for seed in range(40)]
+    owned: list[bool] = []
+    original = machine._owned
+
+    def noticed(args: list[Any]) -> bool:
+        owned.append(original(args))
+        return owned[-1]
+
+    monkeypatch.setattr(machine, "_owned", noticed)
+    fast = [results(p.module, p) for p in programs]
+    monkeypatch.setattr(machine, "_owned", lambda args: False)
+    assert all(equal(a, results(p.module, p)) for a, p in zip(fast, programs, strict=True))
+    assert any(owned) and not all(owned)
