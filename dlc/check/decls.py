@@ -10,7 +10,7 @@ from dlc.check.typed import Block, Effects
 from dlc.diag import Span
 from dlc.syntax import tree
 from dlc.typesys.dims import Dim
-from dlc.typesys.surface import DTypeKind, Type
+from dlc.typesys.surface import DTypeKind, Function, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class GenericDecl:
     kind: DTypeKind | None
     const: bool
     value: bool
+    default: int | None
     span: Span
 
 
@@ -123,11 +124,23 @@ class Signature:
     dims: tuple[str, ...]
     consts: tuple[str, ...]
     value_dims: tuple[str, ...]
+    runs: tuple[str, ...]
     unknowns: tuple[str, ...]
     bounds: tuple[tuple[str, Dim], ...]
+    spans: tuple[tuple[str, Span], ...]
     builtin: bool
     exported: bool
     span: Span
+
+    def param(self, name: str) -> ParamDecl | None:
+        return next((p for p in self.params if p.name == name), None)
+
+    @property
+    def is_generic(self) -> bool:
+        """Whether instances differ by more than dims."""
+        kinds = any(g.kind is not None or g.value for g in self.generics)
+        functions = any(isinstance(p.type, Function) for p in self.params)
+        return kinds or functions or bool(self.consts or self.runs)
 
 
 @dataclass(frozen=True, slots=True)

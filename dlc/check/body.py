@@ -1,0 +1,349 @@
+"""The state of checking one body: names, facts about dims, the block being written.
+
+A body is checked for its generic text (element types, runs and structures stay open) or for one
+instance. All rules get the body and a node; they report into it and go on: a failed expression has
+the type UNKNOWN."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
+
+from dlc.check import typed
+from dlc.check.decls import Signature
+from dlc.check.instances import FunctionValue, InstanceKey, Static
+from dlc.check.tables import Tables
+from dlc.check.typed import Expr, Local, Stmt
+from dlc.diag import Diagnostic, Span, error
+from dlc.syntax import tree
+from dlc.typesys.dims import ZERO, Dim, DimError
+from dlc.typesys.surface import (
+    UNKNOWN,
+    Function,
+    Rewrite,
+    Tensor,
+    Type,
+    Unknown,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atom:
+    """A dim that is the value of one version of a whole-number variable, or an unknown. Its
+    definition is dropped in the end if no type mentions it."""
+
+    name: str
+    base: str
+    span: Span
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Why a variable cannot be read: it has another type on another path."""
+
+    one: Type
+    one_at: Span
+    other: Type
+    other_at: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A name that holds a value. `how`: param, mut, local, loop, pattern, lambda, static. `spent`:
+    where a key was used. `missing`: there is a path without a value; the place where it has one."""
+
+    local: Local
+    type: Type
+    how: str
+    span: Span
+    atom: Atom | None = None
+    spent: Span | None = None
+    missing: Span | None = None
+    clash: Clash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A name whose value is known when compiling; a Dim while the generic text is checked."""
+
+    value: Static | Dim
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSlot:
+    """A static function parameter; `value` is None while the generic text is checked."""
+
+    type: Function
+    value: FunctionValue | None
+    span: Span
+
+
+Binding: TypeAlias = Variable | Constant | FunctionSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Val:
+    """A checked expression, and its value as a dim where it has one."""
+
+    expr: Expr
+    dim: Dim | None = None
+
+    @property
+    def type(self) -> Type:
+        return self.expr.type
+
+    @property
+    def span(self) -> Span:
+        return self.expr.span
+
+    @property
+    def is_bad(self) -> bool:
+        return isinstance(self.expr.type, Unknown)
+
+
+Rule: TypeAlias = "Callable[[Body, Any, Type | None], Val]"
+Special: TypeAlias = "Callable[[Body, tree.Call, Type | None], Val]"
+
+
+class World(Protocol):
+    """What the rules need of the program and of each other."""
+
+    @property
+    def tables(self) -> Tables: ...
+
+    def rule(self, node: tree.Node) -> Rule: ...
+
+    def special(self, name: str) -> Special: ...
+
+    def function(self, key: InstanceKey) -> typed.TypedFunction | None:
+        """The typed tree of an instance; None while it is being made (it calls itself)."""
+        ...
+
+    def effects(self, name: str) -> typed.Effects:
+        """What a function may do, as far as it is known while bodies are checked."""
+        ...
+
+
+@dataclass
+class Loop:
+    """A loop around the current place: slots that are carried and their types, states at its
+    exits."""
+
+    carried: dict[str, Variable]
+    header: Span
+    breaks: list[dict[str, Binding]] = field(default_factory=list[dict[str, Binding]])
+    static: bool = False
+
+
+@dataclass
+class Found:
+    """What a body is found to do."""
+
+    effects: typed.Effects = typed.PURE
+    calls: dict[str, None] = field(default_factory=dict[str, None])
+    structural: list[tuple[str, tuple[tuple[int, int], ...]]] = field(
+        default_factory=list[tuple[str, tuple[tuple[int, int], ...]]]
+    )
+    returns: list[Type] = field(default_factory=list[Type])
+
+
+class Body:
+    """One body being checked."""
+
+    def __init__(
+        self,
+        world: World,
+        module: str,
+        name: str,
+        report: Callable[[Diagnostic], None],
+        *,
+        concrete: bool,
+    ) -> None:
+        self.world = world
+        self.tables = world.tables
+        self.module = module
+        self.name = name
+        self.concrete = concrete
+        self.signature: Signature | None = None
+        self.consts: frozenset[str] = frozenset()
+        self.env: dict[str, Binding] = {}
+        self.dim_names: dict[str, Dim] = {}
+        self.runs: Mapping[str, tuple[Dim, ...]] = {}
+        self.elements: Callable[[str], Type | None] = lambda _: None
+        self.facts: dict[str, Dim] = {}
+        self.out: list[Stmt] = []
+        self.loops: list[Loop] = []
+        self.result: Type = UNKNOWN
+        self.unknowns: tuple[str, ...] = ()
+        self.found = Found()
+        self.atoms: dict[str, Atom] = {}
+        self.lambda_names: list[frozenset[str]] = []
+        self._report = report
+        self._locals = 0
+        self._names: dict[str, int] = {}
+
+    # -- diagnostics
+
+    def report(self, found: Diagnostic) -> None:
+        self._report(found)
+
+    def fail(self, found: Diagnostic) -> Val:
+        """Report, and the value of a failed expression."""
+        self._report(found)
+        assert found.primary is not None
+        return bad(found.primary.span)
+
+    def show(self, x: Type | Dim | object) -> str:
+        """A type or dim as people know it: versions of a name carry their line."""
+        return _NAMES.sub(self._shown, str(x))
+
+    def _shown(self, m: re.Match[str]) -> str:
+        atom = self.atoms.get(m.group(0))
+        if atom is None or atom.name == atom.base:
+            return m.group(0)
+        return f"{atom.base} (line {atom.span.line})"
+
+    # -- expressions
+
+    def expr(self, node: tree.Expr, want: Type | None = None) -> Val:
+        """An expression; a literal's element type may still be open."""
+        return self.world.rule(node)(self, node, want)
+
+    # -- dims
+
+    def norm(self, d: Dim) -> Dim:
+        """A dim in normal form under the facts of this place."""
+        if not self.facts:
+            return d
+        try:
+            return d.substitute(self.facts)
+        except DimError:
+            return d
+
+    def norm_type(self, t: Type) -> Type:
+        return Rewrite(dim=self.norm)(t) if self.facts else t
+
+    def is_static(self, d: Dim) -> bool:
+        """Whether a dim is known when compiling (in every instance)."""
+        return all(s in self.consts for s in d.symbols())
+
+    def learn(self, a: Dim, b: Dim) -> bool:
+        """From here on `a == b`. False if no fact could be made of it (it stays a check)."""
+        try:
+            difference = self.norm(a) - self.norm(b)
+        except DimError:
+            return False
+        if difference == ZERO:
+            return True
+        ranked = sorted(difference.symbols(), key=self._rank)
+        for s in ranked:
+            k = difference.coefficient(s)
+            if k is None or not k.is_constant or abs(k.constant) != 1:
+                continue
+            value = Dim.sym(s) - difference * k.constant
+            try:
+                self.facts = {n: d.substitute({s: value}) for n, d in self.facts.items()}
+            except DimError:
+                continue
+            self.facts[s] = value
+            return True
+        return False
+
+    def _rank(self, name: str) -> tuple[int, int]:
+        """Which name to replace first: the youngest unknown, then signature dims from the right."""
+        order = list(self.atoms)
+        if name in self.atoms:
+            return (0, -order.index(name))
+        known = list(self.dim_names)
+        return (1, -known.index(name) if name in known else 0)
+
+    def fresh_atom(self, base: str, span: Span, origin: str) -> Atom:
+        """A new dim with a name of its own."""
+        n = self._names.get(base, 0)
+        name = base if n == 0 else f"{base}.{n}"
+        while name in self.dim_names or name in self.atoms:
+            n += 1
+            name = f"{base}.{n}"
+        self._names[base] = n + 1
+        atom = Atom(name, base, span, origin)
+        self.atoms[name] = atom
+        return atom
+
+    # -- names
+
+    def fresh_local(self, name: str) -> Local:
+        self._locals += 1
+        return Local(name, self._locals)
+
+    def lookup(self, name: str) -> Binding | None:
+        return self.env.get(name)
+
+    def emit(self, s: Stmt) -> None:
+        self.out.append(s)
+
+    def bind(
+        self, name: str, t: Type, how: str, span: Span, local: Local | None = None
+    ) -> Variable:
+        """A new value of a name. The slot stays that of an earlier value. A whole number gets a new
+        version of the dim of this name, defined here if anything uses it."""
+        before = self.env.get(name)
+        if local is None:
+            reuse = isinstance(before, Variable) and before.how == how
+            local = (
+                before.local if reuse and isinstance(before, Variable) else self.fresh_local(name)
+            )
+        atom = self.version(name, t, span, local)
+        made = Variable(local, t, how, span, atom)
+        self.env[name] = made
+        return made
+
+    def version(self, name: str, t: Type, span: Span, local: Local) -> Atom | None:
+        """A new dim for the whole number that the slot now holds, defined here when used."""
+        if not is_whole(t):
+            return None
+        atom = self.fresh_atom(name, span, f"`{name}`")
+        self.emit(typed.DefineDim(atom.name, local, span=span))
+        return atom
+
+    def update(self, name: str, **changes: object) -> None:
+        before = self.env[name]
+        assert isinstance(before, Variable)
+        self.env[name] = replace(before, **changes)  # type: ignore[arg-type]
+
+    # -- effects
+
+    def does(
+        self,
+        *,
+        writes: bool = False,
+        draws: bool = False,
+        fails: bool = False,
+        diverges: bool = False,
+    ) -> None:
+        e = self.found.effects
+        self.found.effects = typed.Effects(
+            e.writes or writes, e.draws or draws, e.fails or fails, e.diverges or diverges
+        )
+
+
+_NAMES = re.compile(r"[A-Za-z_][\w.]*")
+
+
+def is_whole(t: Type) -> bool:
+    """Whether a value of the type can be a dim: an i32 scalar."""
+    return isinstance(t, Tensor) and not t.shape and getattr(t.dtype, "name", "") == "i32"
+
+
+def bad(span: Span) -> Val:
+    """The value of a failed expression."""
+    return Val(typed.Literal(0, type=UNKNOWN, span=span))
+
+
+def not_static(span: Span, what: str) -> Diagnostic:
+    """E0328: something that must be known when compiling is not."""
+    found = error("E0328", f"{what} must be known when compiling", span)
+    return found.with_help("write a number, or a name of `[K: const]`")

@@ -1,0 +1,1 @@
+"""Rules of expressions and statements, one function per form."""

@@ -1,0 +1,1 @@
+"""Builtins whose rule no signature can say."""
