@@ -9,7 +9,7 @@ none. Equal modules, targets and options give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ from dlc.targets.cpu.emit.functions import emit_function
 from dlc.targets.cpu.emit.groups import emission_order, emit_group
 from dlc.targets.cpu.emit.statements import STATEMENTS
 from dlc.targets.cpu.emit.unit import EmitOptions, Unit, entry_symbol
-from dlc.targets.cpu.llvm import Target
+from dlc.targets.cpu.llvm import Function, Target
 from dlc.targets.cpu.schema import Schema
 
 
@@ -33,20 +33,27 @@ class Emitted:
     """How structures cross the entries."""
 
 
-def emit(bmodule: BModule, target: Target, options: EmitOptions | None = None) -> Emitted:
-    """The LLVM text of a module."""
+def emit(
+    bmodule: BModule,
+    target: Target,
+    options: EmitOptions | None = None,
+    interface: Callable[[Unit, Mapping[str, Function]], None] | None = None,
+) -> Emitted:
+    """The LLVM text of a module. `interface` adds functions that call the raw entries, which it is
+    given by the function's name."""
     unit = Unit(bmodule, target, options or EmitOptions())
     for item in emission_order(unit):
         if isinstance(item, int):
             emit_group(unit, item, STATEMENTS)
         else:
             emit_function(unit, item, STATEMENTS)
-    entries = {
-        fn.name: emit_entry(unit, fn, STATEMENTS).name
-        for fn in bmodule.functions.values()
-        if fn.entry
+    raw = {
+        fn.name: emit_entry(unit, fn, STATEMENTS) for fn in bmodule.functions.values() if fn.entry
     }
-    return Emitted(unit.module.text(), MappingProxyType(entries), unit.schema)
+    if interface is not None:
+        interface(unit, raw)
+    entries = MappingProxyType({name: f.name for name, f in raw.items()})
+    return Emitted(unit.module.text(), entries, unit.schema)
 
 
 __all__ = ["EmitOptions", "Emitted", "emit", "entry_symbol"]

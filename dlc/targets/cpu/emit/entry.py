@@ -68,9 +68,8 @@ def results_of(fn: BFunction) -> tuple[Result, ...]:
 
 def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     """The raw entry of a function."""
-    f = Builder(
-        unit.module, entry_symbol(unit.options.prefix, fn.name), "i32", _PARAMS, linkage="external"
-    )
+    name = entry_symbol(unit.options.prefix, fn.name)
+    f = Builder(unit.module, name, "i32", _PARAMS, linkage=unit.options.raw)
     dims, args, outs, given, bytes_, err = f.params
     # Null is the answer of an allocation that failed, so the arena is never there.
     none = f.let("ptr", f"inttoptr i64 {context.ALIGN} to ptr")

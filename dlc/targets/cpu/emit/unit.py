@@ -20,6 +20,7 @@ from dlc.memory.form import (
 )
 from dlc.memory.frame import FrameLayout, frame_layout, statements
 from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Function, Module, Signature, Target
+from dlc.targets.cpu.llvm.module import Linkage
 from dlc.targets.cpu.schema import Schema
 from dlc.typesys.dtypes import DType
 
@@ -28,12 +29,14 @@ from dlc.typesys.dtypes import DType
 class EmitOptions:
     """`prefix` begins every exported symbol. `poison` fills frames at entry and heap at release
     with NaNs. `fuel`, if not 0, is the number of turns that loops without a bound may take in one
-    call, together; beyond it the status is `fuel`. `debug` maps instructions to source lines."""
+    call, together; beyond it the status is `fuel`. `debug` maps instructions to source lines. `raw`
+    is the linkage of the raw entries: internal where the module has an interface of its own."""
 
     prefix: str = "net"
     poison: bool = False
     fuel: int = 0
     debug: bool = False
+    raw: Linkage = "external"
 
 
 def register_type(t: DType | RegKind) -> str:
