@@ -108,7 +108,9 @@ class Maker:
             return [b.emit("index", m, zero), b.emit("index", x, zero)]
         if k == 1:
             total = b.emit("reduce", m, kind="sum", axes=(0,))
-            return [total, b.emit("insert", b.emit("tanh", m), x, zero)]
+            # One into an array that dies here, one into an array that others still see.
+            y = b.emit("insert", b.emit("tanh", m), x, zero)
+            return [total, y, b.emit("insert", y, b.emit("index", m, zero), zero), y]
         if k == 2:
             both = b.emit("concat", x, x, axis=0)
             return [b.emit("slice", both, b.scalar(1, I32), axis=0, size=N, in_bounds=True)]
