@@ -43,10 +43,9 @@ from dlc.targets.cpu.kernels.windows import (
 from dlc.targets.cpu.llvm import INDEX, Builder, Value
 
 DEPTH = 128
-"""Taps in a block, of y and of dx."""
-POSITIONS = 256
+"""Taps in a block of y and of dx, if the stack allows."""
 ROWS = 32
-"""Positions and taps in a block of dw."""
+"""Taps in a block of dw, and an eighth of its positions, if the stack allows."""
 FEW_CHANNELS = 4
 """Fewer output channels in a group are not worth unfolding for."""
 
@@ -140,6 +139,13 @@ class Unfolding:
         return same
 
 
+def _depth(f: Builder, ops: Operands, columns: int) -> int:
+    """Taps in a block: their unfolded rows, and one for what is written beyond, fit into the
+    buffer."""
+    room = f.module.target.stack_buffer // (columns * ops.size("a"))
+    return max(1, min(DEPTH, room - 1))
+
+
 def _forward_params(key: Key) -> Params:
     return _params("x", "w", "y")
 
@@ -162,15 +168,16 @@ def _forward(f: Builder, key: Key) -> None:
             f.call(gemm, og, positions, taps, a, taps, b, positions, c, positions, accumulate)
         f.ret()
     columns = panel_columns(f.module.target, ops.name)
-    buffer = f.alloca(ops.memory("a"), (DEPTH + 1) * columns)
+    most = _depth(f, ops, columns)
+    buffer = f.alloca(ops.memory("a"), (most + 1) * columns)
     with (
         u.each_group() as (x_at, w_at, y_at),
         f.loop(0, positions, columns, name="panel") as panel,
         # One turn even without taps, which must write zeros.
-        f.loop(0, f.imax(taps, 1), DEPTH, name="depth") as depth,
+        f.loop(0, f.imax(taps, 1), most, name="depth") as depth,
     ):
         n = f.imin(f.sub(positions, panel.index), columns)
-        k = f.imin(f.sub(taps, depth.index), DEPTH)
+        k = f.imin(f.sub(taps, depth.index), most)
         u.unfold(u.at(x, x_at), Block(depth.index, k, panel.index, n), buffer, columns)
         a = u.at(w, f.add(w_at, depth.index))
         c = u.at(y, f.add(y_at, panel.index))
@@ -195,14 +202,15 @@ def _input_grad(f: Builder, key: Key) -> None:
     count = f.mul(f.mul(g["batch"], g["groups"]), f.mul(g["cg"], u.inside))
     u.clear(dx, count, accumulate)
     columns = panel_columns(f.module.target, ops.name)
-    buffer = f.alloca(ops.memory("c"), DEPTH * columns)
+    most = _depth(f, ops, columns)
+    buffer = f.alloca(ops.memory("c"), most * columns)
     with (
         u.each_group() as (x_at, w_at, y_at),
         f.loop(0, positions, columns, name="panel") as panel,
-        f.loop(0, u.taps, DEPTH, name="depth") as depth,
+        f.loop(0, u.taps, most, name="depth") as depth,
     ):
         n = f.imin(f.sub(positions, panel.index), columns)
-        m = f.imin(f.sub(u.taps, depth.index), DEPTH)
+        m = f.imin(f.sub(u.taps, depth.index), most)
         a = u.at(w, f.add(w_at, depth.index))
         b = u.at(dy, f.add(y_at, panel.index))
         fresh, stride = f.const("i1", False), f.index(columns)
@@ -226,19 +234,23 @@ def _weight_grad(f: Builder, key: Key) -> None:
         return
     g, positions = u.g, u.positions
     u.clear(dw, f.mul(f.mul(g["groups"], g["og"]), u.taps), accumulate)
-    buffer = f.alloca(ops.memory("a"), (ROWS + 1) * POSITIONS)
+    height = ROWS
+    while 8 * height * height * ops.size("a") > f.module.target.stack_buffer:
+        height //= 2
+    width = 8 * height
+    buffer = f.alloca(ops.memory("a"), (height + 1) * width)
     gemm = require(f.module, GEMM, ops.name, "nt")
     with (
         u.each_group() as (x_at, w_at, y_at),
-        f.loop(0, positions, POSITIONS, name="block") as part,
-        f.loop(0, u.taps, ROWS, name="rows") as rows,
+        f.loop(0, positions, width, name="block") as part,
+        f.loop(0, u.taps, height, name="rows") as rows,
     ):
-        k = f.imin(f.sub(positions, part.index), POSITIONS)
-        n = f.imin(f.sub(u.taps, rows.index), ROWS)
-        u.unfold(u.at(x, x_at), Block(rows.index, n, part.index, k), buffer, POSITIONS)
+        k = f.imin(f.sub(positions, part.index), width)
+        n = f.imin(f.sub(u.taps, rows.index), height)
+        u.unfold(u.at(x, x_at), Block(rows.index, n, part.index, k), buffer, width)
         a = u.at(dy, f.add(y_at, part.index))
         c = u.at(dw, f.add(w_at, rows.index))
-        f.call(gemm, g["og"], n, k, a, positions, buffer, POSITIONS, c, u.taps, True)
+        f.call(gemm, g["og"], n, k, a, positions, buffer, width, c, u.taps, True)
 
 
 FAMILIES = (

@@ -266,7 +266,9 @@ def _gather_grad(
         convert.store(f, p.dtype, over_taps(f, g, place, share, first), target)
 
 
+_ONLY = (("mean", _FLOATS), ("mean_pad", _FLOATS))
+
 FAMILIES = (
-    Family("pool", _NUMBERS, _pool_params, _pool, VARIANTS),
-    Family("pool_grad", _NUMBERS, _grad_params, _grad, VARIANTS),
+    Family("pool", _NUMBERS, _pool_params, _pool, VARIANTS, _ONLY),
+    Family("pool_grad", _NUMBERS, _grad_params, _grad, VARIANTS, _ONLY),
 )

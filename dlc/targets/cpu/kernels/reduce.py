@@ -234,8 +234,10 @@ def _cumsum(f: Builder, key: Key) -> None:
 _NUMBERS = tuple(d for d, e in ELEMENTS.items() if e.kind != "bool")
 
 
+_ONLY = (("any", ("bool",)), ("all", ("bool",)))
+
 FAMILIES = (
-    Family("reduce_rows", (*_NUMBERS, "bool"), _row_params, _rows, KINDS),
-    Family("reduce_cols", (*_NUMBERS, "bool"), _col_params, _cols, KINDS),
+    Family("reduce_rows", _NUMBERS, _row_params, _rows, KINDS, _ONLY),
+    Family("reduce_cols", _NUMBERS, _col_params, _cols, KINDS, _ONLY),
     Family("cumsum", _NUMBERS, _cumsum_params, _cumsum),
 )

@@ -45,8 +45,18 @@ class Family:
     params: Callable[[Key], Params]
     write: Callable[[Builder, Key], None]
     variants: tuple[str, ...] = ("",)
+    only: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Variants that exist for fewer element types."""
     result: Callable[[Key], str] = _nothing
     inline: str = "never"
+
+    def dtypes_of(self, variant: str) -> tuple[str, ...]:
+        return dict(self.only).get(variant, self.dtypes)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every kernel of the family."""
+        return tuple(Key(self.name, d, v) for v in self.variants for d in self.dtypes_of(v))
 
     def emit(self, module: Module, key: Key) -> tuple[Function, str]:
         f = Builder(module, key.symbol, self.result(key), self.params(key), inline=self.inline)
@@ -71,8 +81,8 @@ def require(module: Module, family: Family, dtype: str, variant: str = "") -> Fu
 
     Raises: InternalError for an element type or a variant that the family does not have.
     """
-    if dtype not in family.dtypes or variant not in family.variants:
-        have = f"{', '.join(family.dtypes)}; variants {', '.join(family.variants) or 'none'}"
+    if variant not in family.variants or dtype not in family.dtypes_of(variant):
+        have = ", ".join(key.symbol.removeprefix("dlc.") for key in family.keys)
         raise InternalError(f"no kernel {family.name} {variant} for {dtype}; there are {have}")
     key = Key(family.name, dtype, variant)
     return module.function(key.symbol, lambda: family.emit(module, key))

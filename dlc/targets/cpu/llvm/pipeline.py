@@ -18,6 +18,10 @@ from dlc.targets.cpu.llvm.target import Target
 ALWAYS_ALLOWED = ("_GLOBAL_OFFSET_TABLE_", "_fltused")
 """Undefined symbols that are no code: what every linker makes itself."""
 
+STACK_PROBES = ("__chkstk", "__alloca", "_chkstk")
+"""What Windows code calls before it takes more than a page of stack; ntdll gives it to every
+process. Optimised kernels stay below a page (`Target.stack_buffer`), unoptimised ones may not."""
+
 RUNTIME = re.compile(r"__(aeabi_\w+|[a-z]+[sdt][if][sdt]?[if]?\d?)")
 """A compiler run-time's arithmetic: `__aeabi_dmul`, `__muldf3`, `__fixdfdi`, `__ashldi3`."""
 
@@ -55,7 +59,7 @@ def compile_object(
     module, tm = _optimised(text, target, options)
     data = binding.emit_object(module, tm)
     found = symbols(data)
-    known = {*ALWAYS_ALLOWED, *allowed}
+    known = {*ALWAYS_ALLOWED, *allowed, *(STACK_PROBES if target.is_windows else ())}
     strange = [s for s in found.undefined if s not in known]
     if target.has_runtime:
         strange = [s for s in strange if not RUNTIME.fullmatch(s)]
@@ -77,9 +81,8 @@ def optimised_text(text: str, target: Target, options: Options = DEFAULT) -> str
 
 
 def _optimised(text: str, target: Target, options: Options) -> tuple[Any, Any]:
-    tm = binding.machine(
-        target.triple, target.cpu, target.features, target.abi, options.level, options.pic
-    )
+    pic = options.pic and not target.is_bare
+    tm = binding.machine(target.triple, target.cpu, target.features, target.abi, options.level, pic)
     module = binding.parse(text, tm, target.triple)
     binding.optimise(
         module,

@@ -32,8 +32,12 @@ class Target:
     fma32: bool
     fma64: bool
     """A fused multiply-add is one instruction. Where it is not, products and sums round apart."""
-    rounds: bool
+    rounds32: bool
+    rounds64: bool
     """floor, ceil, trunc and roundeven are instructions."""
+    sqrt32: bool
+    sqrt64: bool
+    """The square root is an instruction."""
     half: bool
     """f16 converts to and from f32 by an instruction."""
     masked: bool
@@ -68,11 +72,31 @@ class Target:
         """Whether `scalar` (`float` or `double`) multiplies and adds in one rounding."""
         return self.fma32 if scalar == "float" else self.fma64
 
+    def rounds(self, scalar: str) -> bool:
+        """Whether rounding to an integer is an instruction for `scalar`."""
+        return self.rounds32 if scalar == "float" else self.rounds64
+
+    def sqrt(self, scalar: str) -> bool:
+        """Whether the square root is an instruction for `scalar`."""
+        return self.sqrt32 if scalar == "float" else self.sqrt64
+
+    @property
+    def stack_buffer(self) -> int:
+        """Bytes that a kernel may reserve on the stack at once: little where there is little stack,
+        and on Windows, where a larger frame would call the run-time to probe it."""
+        return 3072 if self.is_windows or self.f32_lanes == 1 else 32768
+
     @property
     def has_runtime(self) -> bool:
         """Whether the machine's linker brings a compiler run-time (libgcc, compiler-rt) that
-        objects may call for arithmetic the CPU lacks: 32-bit ARM and RISC-V. No libc anywhere."""
-        return self.arch.startswith(("arm", "thumb", "riscv32")) and self.arch != "arm64"
+        objects may call for arithmetic the CPU lacks: those of 32 bits. No libc anywhere."""
+        short = ("arm", "thumb", "riscv32", "i386", "i686")
+        return self.arch.startswith(short) and self.arch != "arm64"
+
+    @property
+    def is_bare(self) -> bool:
+        """No operating system, or none that loads position-independent objects."""
+        return self.is_wasm or "-none" in self.triple
 
 
 def host_target() -> Target:
@@ -97,23 +121,25 @@ def named_target(triple: str, cpu: str = "", features: str = "", abi: str = "") 
     return _target(triple, cpu or BASELINES.get(arch, "generic"), features, abi)
 
 
-_PROBE_CALLS = """
-define float @probe_fma32(float %a, float %b, float %c) {
-  %r = call float @llvm.fma.f32(float %a, float %b, float %c)
-  ret float %r
-}
-define double @probe_fma64(double %a, double %b, double %c) {
-  %r = call double @llvm.fma.f64(double %a, double %b, double %c)
-  ret double %r
-}
-define float @probe_rounds(float %a) {
-  %r = call float @llvm.floor.f32(float %a)
-  ret float %r
-}
-declare float @llvm.fma.f32(float, float, float)
-declare double @llvm.fma.f64(double, double, double)
-declare float @llvm.floor.f32(float)
-"""
+_UNARY = ("floor", "ceil", "trunc", "roundeven", "sqrt")
+
+
+def _probe_calls() -> str:
+    """One function for each operation and format that may be a call of a library."""
+    lines: list[str] = []
+    for t, short in (("float", "f32"), ("double", "f64")):
+        for name in (*_UNARY, "fma"):
+            arguments = [f"{t} %{a}" for a in ("abc" if name == "fma" else "a")]
+            given = ", ".join(arguments)
+            lines += [
+                f"declare {t} @llvm.{name}.{short}({', '.join([t] * len(arguments))})",
+                f"define {t} @probe_{name}_{short}({given}) {{",
+                f"  %r = call {t} @llvm.{name}.{short}({given})",
+                f"  ret {t} %r",
+                "}",
+            ]
+    return "\n".join(lines)
+
 
 _PROBE_ASSEMBLY = """
 define void @probe_vector(ptr %a, ptr %b) {
@@ -142,7 +168,8 @@ _VNNI = frozenset(
 @functools.cache
 def _target(triple: str, cpu: str, features: str, abi: str) -> Target:
     tm = binding.machine(triple, cpu, features, abi, 0, pic=False)
-    calls = symbols(binding.emit_object(binding.parse(_PROBE_CALLS, tm, triple), tm)).undefined
+    probed = binding.emit_object(binding.parse(_probe_calls(), tm, triple), tm)
+    calls = set(symbols(probed).undefined)
     text = binding.emit_assembly(binding.parse(_PROBE_ASSEMBLY, tm, triple), tm)
     arch = triple.split("-")[0]
     x86 = arch in ("x86_64", "amd64", "i386", "i686")
@@ -157,7 +184,10 @@ def _target(triple: str, cpu: str, features: str, abi: str) -> Target:
         vector_registers=registers,
         fma32="fmaf" not in calls,
         fma64="fma" not in calls,
-        rounds="floorf" not in calls,
+        rounds32=not calls & {"floorf", "ceilf", "truncf", "roundevenf"},
+        rounds64=not calls & {"floor", "ceil", "trunc", "roundeven"},
+        sqrt32="sqrtf" not in calls,
+        sqrt64="sqrt" not in calls,
         half="vcvtph2ps" in text or arch in ("aarch64", "arm64"),
         masked=x86 and lanes >= 8,
         compresses=wide,

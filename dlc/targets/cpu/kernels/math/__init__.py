@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from dlc.diag import InternalError
-from dlc.targets.cpu.kernels.math import exponential, logarithm, power, rounding, trigonometric
+from dlc.targets.cpu.kernels.math import (
+    exponential,
+    floats,
+    logarithm,
+    power,
+    rounding,
+    trigonometric,
+)
 from dlc.targets.cpu.llvm import Builder, Function, Module, Value
 from dlc.targets.cpu.llvm.types import is_float, suffix, with_scalar
 
@@ -56,7 +63,7 @@ FUNCTIONS: Mapping[str, Elementwise] = MappingProxyType(
         "atan": Elementwise(trigonometric.atan, ulp=(3.0, 3.0)),
         "atan2": Elementwise(trigonometric.atan2, arity=2, ulp=(3.0, 3.0)),
         "erf": Elementwise(power.erf, ulp=(3.0, 3.0)),
-        "sqrt": Elementwise(power.sqrt, ulp=(0.5, 0.5), inline="always"),
+        "sqrt": Elementwise(floats.square_root, ulp=(0.5, 0.5), inline="always"),
         "rsqrt": Elementwise(power.rsqrt, ulp=(1.5, 1.5), inline="always"),
         "pow": Elementwise(power.pow, arity=2, ulp=(1.0, 2.0), inline="never"),
         "round": Elementwise(rounding.round_even, inline="always"),

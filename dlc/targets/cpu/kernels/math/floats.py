@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlc.targets.cpu.llvm import Builder, Operand, Value
-from dlc.targets.cpu.llvm.types import constant, int_of, scalar_of, with_scalar
+from dlc.targets.cpu.llvm import Builder, Function, Module, Operand, Value
+from dlc.targets.cpu.llvm.types import constant, int_of, lanes_of, scalar_of, with_scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +135,67 @@ def mask_type(x: Value) -> str:
 
 def integer_type(x: Value) -> str:
     return int_of(x.type)
+
+
+def square_root(f: Builder, x: Value) -> Value:
+    """Square root, correctly rounded; NaN below 0. In integers where there is no instruction."""
+    scalar = scalar_of(x.type)
+    if f.module.target.sqrt(scalar):
+        return f.intrinsic("llvm.sqrt", x.type, x)
+    function, lanes = _sqrt_function(f.module, scalar), lanes_of(x.type)
+    if lanes == 1:
+        return f.call(function, x)
+    for lane in range(lanes):
+        x = f.insert(x, f.call(function, f.extract(x, lane)), lane)
+    return x
+
+
+def _sqrt_function(module: Module, scalar: str) -> Function:
+    """x = m 4^e with m of an even number of bits more than the result needs; the root of m, a bit a
+    turn, largest first; the remainder tells how to round. No tie is possible."""
+    form = FORMATS[scalar]
+    name = f"dlc.sqrt_bits.{form.name}"
+
+    def emit() -> tuple[Function, str]:
+        f = Builder(module, name, scalar, [(scalar, "x")], inline="never")
+        (x,) = f.params
+        with f.when(f.not_(f.fcmp("ogt", x, 0.0))):  # zero, negative, NaN
+            f.ret(f.select(f.fcmp("oeq", x, 0.0), x, constant(scalar, NAN)))
+        with f.when(f.fcmp("oeq", x, INF)):
+            f.ret(x)
+        scale = form.fraction + 3 - form.fraction % 2 + 1  # even
+        small = f.fcmp("olt", x, form.least_normal)
+        bits = f.bits(f.select(small, f.fmul(x, 2.0**scale), x))
+        hidden = 1 << form.fraction
+        significand = f.or_(f.and_(bits, hidden - 1), hidden)
+        exponent = f.sub(f.lshr(bits, form.fraction), form.bias)
+        odd = f.and_(exponent, 1)
+        rest = f.shl(significand, odd)  # 1 <= rest / hidden < 4
+        root, rest = _root_bits(f, rest, form)
+        # One bit more than fits was computed: round by it, what remains only breaks ties.
+        rounded = f.add(f.lshr(root, 1), f.and_(root, 1))
+        half = f.ashr(f.sub(exponent, odd), 1)
+        half = f.sub(half, f.select(small, f.like(scale // 2, half), f.like(0, half)))
+        result = f.add(rounded, f.shl(f.add(half, form.bias - 1), form.fraction))
+        f.ret(f.from_bits(result, scalar))
+        return f.finish()
+
+    return module.function(name, emit)
+
+
+def _root_bits(f: Builder, x: Value, form: Format) -> tuple[Value, Value]:
+    """fraction + 2 bits of the root of x / 2^fraction, which is below 4, and what remains."""
+    top = 1 << form.fraction + 1
+    start = (f.shl(x, 1), f.like(0, x), f.like(0, x), f.like(top, x))
+
+    def turn(c: tuple[Value, ...]) -> tuple[Value, ...]:
+        rest, root, taken, bit = c
+        trial = f.add(taken, bit)
+        fits = f.icmp("uge", rest, trial)
+        rest = f.select(fits, f.sub(rest, trial), rest)
+        taken = f.select(fits, f.add(trial, bit), taken)
+        root = f.select(fits, f.add(root, bit), root)
+        return f.shl(rest, 1), root, taken, f.lshr(bit, 1)
+
+    rest, root, _, _ = f.loop_while(start, lambda c: f.icmp("ne", c[3], 0), turn)
+    return root, rest

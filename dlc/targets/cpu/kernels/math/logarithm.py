@@ -15,6 +15,7 @@ from dlc.targets.cpu.kernels.math.floats import (
     format_of,
     from_integer,
     horner,
+    square_root,
     with_sign_of,
 )
 from dlc.targets.cpu.llvm import Builder, Value
@@ -136,7 +137,7 @@ def asinh(f: Builder, x: Value) -> Value:
     a = absolute(f, x)
     huge = f.fcmp("ogt", a, _huge(x))
     s = f.fmul(a, a)
-    root = f.intrinsic("llvm.sqrt", x.type, f.fadd(s, 1.0))
+    root = square_root(f, f.fadd(s, 1.0))
     t = f.fadd(a, f.fdiv(s, f.fadd(root, 1.0)))
     r = log1p(f, f.select(huge, a, t))
     r = f.select(huge, f.fadd(r, math.log(2.0)), r)
@@ -148,7 +149,7 @@ def acosh(f: Builder, x: Value) -> Value:
     """log1p(t + sqrt(2t + t^2)), t = x - 1; log x + ln 2 for huge x; NaN below 1."""
     huge = f.fcmp("ogt", x, _huge(x))
     t = f.fsub(x, 1.0)
-    root = f.intrinsic("llvm.sqrt", x.type, f.mul_add(t, t, f.fadd(t, t)))
+    root = square_root(f, f.mul_add(t, t, f.fadd(t, t)))
     r = log1p(f, f.select(huge, x, f.fadd(t, root)))
     r = f.select(huge, f.fadd(r, math.log(2.0)), r)
     return f.select(f.fcmp("olt", x, 1.0), f.like(NAN, x), r)

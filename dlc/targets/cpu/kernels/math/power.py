@@ -16,6 +16,7 @@ from dlc.targets.cpu.kernels.math.floats import (
     format_of,
     from_integer,
     horner,
+    square_root,
     two_product,
     two_sum,
     with_sign_of,
@@ -95,14 +96,9 @@ _ERF_FAR_64 = (
 )
 
 
-def sqrt(f: Builder, x: Value) -> Value:
-    """Square root, correctly rounded; NaN below 0."""
-    return f.intrinsic("llvm.sqrt", x.type, x)
-
-
 def rsqrt(f: Builder, x: Value) -> Value:
     """1 / sqrt(x), both rounded: no estimate."""
-    return f.fdiv(1.0, sqrt(f, x))
+    return f.fdiv(1.0, square_root(f, x))
 
 
 def pow(f: Builder, x: Value, y: Value) -> Value:

@@ -26,14 +26,14 @@ def _to_even(f: Builder, x: Value) -> Value:
 
 def round_even(f: Builder, x: Value) -> Value:
     """The nearest integer, halves to even."""
-    if f.module.target.rounds:
+    if f.module.target.rounds(scalar_of(x.type)):
         return f.intrinsic("llvm.roundeven", x.type, x)
     return _to_even(f, x)
 
 
 def floor(f: Builder, x: Value) -> Value:
     """The largest integer that is not above x."""
-    if f.module.target.rounds:
+    if f.module.target.rounds(scalar_of(x.type)):
         return f.intrinsic("llvm.floor", x.type, x)
     t = _to_even(f, x)
     down = f.select(f.fcmp("ogt", t, x), f.fsub(t, 1.0), t)
@@ -42,7 +42,7 @@ def floor(f: Builder, x: Value) -> Value:
 
 def ceil(f: Builder, x: Value) -> Value:
     """The least integer that is not below x."""
-    if f.module.target.rounds:
+    if f.module.target.rounds(scalar_of(x.type)):
         return f.intrinsic("llvm.ceil", x.type, x)
     t = _to_even(f, x)
     up = f.select(f.fcmp("olt", t, x), f.fadd(t, 1.0), t)
@@ -51,7 +51,7 @@ def ceil(f: Builder, x: Value) -> Value:
 
 def trunc(f: Builder, x: Value) -> Value:
     """The integer part."""
-    if f.module.target.rounds:
+    if f.module.target.rounds(scalar_of(x.type)):
         return f.intrinsic("llvm.trunc", x.type, x)
     return with_sign_of(f, floor(f, absolute(f, x)), x)
 
@@ -60,15 +60,31 @@ def maximum(f: Builder, a: Value, b: Value) -> Value:
     """The larger; NaN if one of them is; +0 above -0, so that the order of operands does not
     matter."""
     if is_float(a.type):
-        return f.intrinsic("llvm.maximum", a.type, a, b)
+        return _extreme(f, a, b, largest=True)
     return f.imax(a, b)
 
 
 def minimum(f: Builder, a: Value, b: Value) -> Value:
     """The smaller; NaN if one of them is; -0 below +0."""
     if is_float(a.type):
-        return f.intrinsic("llvm.minimum", a.type, a, b)
+        return _extreme(f, a, b, largest=False)
     return f.imin(a, b)
+
+
+def _extreme(f: Builder, a: Value, b: Value, *, largest: bool) -> Value:
+    """LLVM has it for formats that the hardware knows; by comparisons for others (of the same
+    type).
+
+    Of two zeros the bits decide: `and` gives +0 unless both are -0, `or` the other way.
+    """
+    target = f.module.target
+    if target.sqrt(scalar_of(a.type)) and not target.arch.startswith(("armv", "thumb")):
+        return f.intrinsic("llvm.maximum" if largest else "llvm.minimum", a.type, a, b)
+    bits = (f.and_ if largest else f.or_)(f.bits(a), f.bits(b))
+    equal = f.from_bits(bits, scalar_of(a.type))
+    rest = f.select(f.fcmp("oeq", a, b), equal, b)
+    wins = f.or_(f.fcmp("ogt" if largest else "olt", a, b), f.fcmp("uno", a, a))
+    return f.select(wins, a, rest)
 
 
 def maximum_unsigned(f: Builder, a: Value, b: Value) -> Value:

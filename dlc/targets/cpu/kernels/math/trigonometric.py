@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from dlc.targets.cpu.kernels.math.floats import NAN, absolute, horner, with_sign_of
+from dlc.targets.cpu.kernels.math.floats import NAN, absolute, horner, square_root, with_sign_of
 from dlc.targets.cpu.kernels.math.reduction import quadrant_bit, reduced, sign_of_quadrant
 from dlc.targets.cpu.llvm import Builder, Value
 from dlc.targets.cpu.llvm.types import scalar_of
@@ -167,7 +167,7 @@ def _asin_parts(f: Builder, x: Value) -> tuple[Value, Value, Value]:
     a = absolute(f, x)
     far = f.fcmp("ogt", a, 0.5)
     z = f.select(far, f.fmul(f.fsub(1.0, a), 0.5), f.fmul(a, a))
-    r = f.select(far, f.intrinsic("llvm.sqrt", x.type, z), a)
+    r = f.select(far, square_root(f, z), a)
     return a, far, _asin_poly(f, r, z)
 
 

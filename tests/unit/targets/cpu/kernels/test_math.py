@@ -7,6 +7,7 @@ import ctypes
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -234,6 +235,36 @@ def test_sine_of_the_worst_arguments() -> None:
     assert ulps(call("sin", "f64", True, x), np.sin(wide)).max() < 2
     # The cosine of Kahan's double is -4.687165924254624e-19.
     assert call("cos", "f64", True, x)[0] == pytest.approx(-4.687165924254624e-19, rel=1e-15)
+
+
+@pytest.mark.parametrize("scalar", ["float", "double"])
+def test_the_square_root_without_the_instruction(
+    compile_function: Callable[..., Callable[..., object]], scalar: str
+) -> None:
+    target = replace(host_target(), sqrt32=False, sqrt64=False)
+    run = compile_function(lambda m: elementwise(m, "sqrt", scalar), target)
+    dtype = "f32" if scalar == "float" else "f64"
+    bits, *_ = inputs("sqrt", dtype)
+    x = np.concatenate([np.abs(bits[:3000]), special(dtype)])
+    got = np.array([run(float(v)) for v in x], NUMPY[dtype])
+    with np.errstate(all="ignore"):
+        assert same_bits(got, np.sqrt(x))
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_extremes_without_the_instruction(
+    compile_function: Callable[..., Callable[..., object]], name: str
+) -> None:
+    software = replace(host_target(), sqrt32=False, sqrt64=False)
+    runs = [
+        compile_function(lambda m: elementwise(m, name, "double"), t)
+        for t in (software, host_target())
+    ]
+    values = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 5e-324]
+    for a in values:
+        for b in values:
+            got, want = (np.array([run(a, b)]) for run in runs)
+            assert same_bits(got, want), (a, b)
 
 
 INTEGER = {

@@ -117,7 +117,7 @@ def test_the_facts_of_known_machines() -> None:
     linux = "x86_64-unknown-linux-gnu"
     base, haswell = named_target(linux), named_target(linux, "haswell")
     ice = named_target(linux, "icelake-server")
-    assert (base.cpu, base.f32_lanes, base.fma32, base.rounds) == ("x86-64", 4, False, False)
+    assert (base.cpu, base.f32_lanes, base.fma32, base.rounds32) == ("x86-64", 4, False, False)
     assert (haswell.f32_lanes, haswell.vector_registers, haswell.fma64) == (8, 16, True)
     assert (ice.f32_lanes, ice.vector_registers, ice.vnni, ice.compresses) == (16, 32, True, True)
     assert (ice.lanes(4), ice.lanes(8), ice.lanes(1)) == (16, 8, 64)
