@@ -10,6 +10,7 @@ from typing import Any
 
 from dlc.diag import InternalError
 from dlc.ir.core import Attr, Function, Module, Op, Region, Value
+from dlc.ir.structure import GRADIENTS
 from dlc.ops.card import Run, Trait
 from dlc.ops.registry import card_of
 from dlc.typesys.dims import Dim
@@ -170,6 +171,8 @@ class _Preparer:
             return Instr(
                 kind, op, ins, outs, dead, sizes=sizes, regions=regions, cases=cases, callee=callee
             )
+        if op.name in GRADIENTS:
+            raise InternalError("derivatives are expanded first", stage="evaluate", op=op.name)
         card = card_of(op.name)
         outs = tuple(map(self.define, op.results))
         fast = card.specialise(op)

@@ -351,3 +351,21 @@ def test_updating_loops_are_linear() -> None:
     n = 100_000
     _, y = run(UPDATES, "fill", [np.zeros(n, np.float32), n])
     assert y[-1] == n - 1
+
+
+def test_derivatives_must_be_expanded_first() -> None:
+    from dlc.diag import InternalError
+
+    m = module(
+        """
+        fn @sq(%x: f32) -> (f32) {
+          %y = mul %x, %x : f32
+          return %y
+        }
+        fn @f(%x: f32) -> (f32) {
+          %y, %d = value_and_grad %x {dims=[], fn="sq", wrt=[0]} : f32, f32
+          return %d
+        }"""
+    )
+    with pytest.raises(InternalError, match="expanded first"):
+        run(m, "f", [1.0])
