@@ -189,7 +189,7 @@ class _Normaliser:
 
     def returned(self, end: Op) -> Op:
         """Results first, those in place of parameters last; if such a one comes from the place of
-        another such parameter, it is copied twice."""
+        another such parameter, or from its own but differently arranged, it is copied twice."""
         face = self.n.face
         out: dict[int, Value] = {}
         late = {i: p for i in range(len(end.operands)) if (p := face.in_place_of(i)) is not None}
@@ -197,7 +197,8 @@ class _Normaliser:
         sources = {i: end.operands[i] for i in late}
         for i, p in late.items():
             root = self.n.root(sources[i])
-            if root in places and root is not self.fn.params[p]:
+            stays = root is self.fn.params[p] and self.n.access[sources[i]].whole
+            if root in places and not stays:
                 sources[i] = self.stored(sources[i], end)
         for i, v in enumerate(end.operands):
             if i not in late:

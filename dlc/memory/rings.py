@@ -59,14 +59,19 @@ def place_loops(c: Classes) -> tuple[Ring, ...]:
 def _place_loop(c: Classes, facts: LoopFacts) -> list[Ring]:
     index = c.live.index
     waiting: list[tuple[Value, Value, Value, Value]] = []
-    for first, arg, y, result in carried_of(facts.op):
+    rows = carried_of(facts.op)
+    # What another position takes over as it is must not be overwritten in its place.
+    leaving = {y for _, arg, y, _ in rows if y is not arg}
+    for first, arg, y, result in rows:
         if arg not in index:
             continue
         kind = c.n.kinds[arg]
         if kind in MOVED:
             _join(c, arg, first, result)
             c.merge(index[arg], index[y])
-        elif y is arg or (y not in facts.body.params and c.merge(index[arg], index[y])):
+        elif arg not in leaving and (
+            y is arg or (y not in facts.body.params and c.merge(index[arg], index[y]))
+        ):
             _join(c, arg, first, result)
         else:
             waiting.append((first, arg, y, result))

@@ -76,7 +76,12 @@ class Writer:
         at = self.n.numbers.get(v)
         if at is not None and at.at_least(ZERO) and bound.at_least(at + 1):
             return
-        self.put(CheckIndex(self.reg(v), bound, loc))
+        self.put(CheckIndex(self.index(v), bound, loc))
+
+    def index(self, v: Value) -> Reg:
+        """An index's register. That of a dim's value is made here: a check may come before it."""
+        at = self.n.numbers.get(v)
+        return self.reg(v) if at is None else self.dim(at)
 
     def check_indices(self, op: Op, indices: tuple[Value, ...], shape: tuple[Dim, ...]) -> None:
         if not op.attr_flag("in_bounds"):
@@ -95,7 +100,7 @@ class Writer:
         span_reg, bound = Reg(I64, "span"), Reg(I64, "bound")
         self.put(Scalar(span_reg, "max", (self.dim((size - 1) * step + 1), 0), loc=op.loc))
         self.put(Scalar(bound, "sub", (self.dim(length + 1), span_reg), loc=op.loc))
-        self.put(CheckIndex(self.reg(start), bound, op.loc))
+        self.put(CheckIndex(self.index(start), bound, op.loc))
 
     def check_part(self, op: Op) -> None:
         """The bounds of `insert` or `insert_slice`."""
