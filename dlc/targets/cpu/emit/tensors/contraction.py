@@ -16,16 +16,18 @@ from dlc.memory.form import Tensor
 from dlc.targets.cpu.emit.body import Body
 from dlc.targets.cpu.emit.nest import ONE, ZERO
 from dlc.targets.cpu.emit.tensors.letters import Letter, by_kind, mirror
-from dlc.targets.cpu.emit.tensors.operands import Strided, destination, source
+from dlc.targets.cpu.emit.tensors.operands import Strided, destination, dtype_of, source
 from dlc.targets.cpu.emit.tensors.products import Product, emit_product
 from dlc.targets.cpu.emit.tensors.sums import emit_sums
 from dlc.targets.cpu.kernels.operands import OPERANDS
 from dlc.targets.cpu.llvm import ELEMENTS, Value
-from dlc.typesys.dtypes import DType
+from dlc.typesys.dtypes import F32, DType
 
 
 def emit_contract(b: Body, s: Tensor) -> None:
-    a, x = source(b, s.ins[0]), source(b, s.ins[1])
+    # A number has the element type of the other operand, or of the result.
+    dtype = dtype_of(s.ins[0], dtype_of(s.ins[1], dtype_of(s.outs[0], F32)))
+    a, x = source(b, s.ins[0], dtype), source(b, s.ins[1], dtype)
     with destination(b, s) as out:
         contract(b, str(s.attrs["spec"]), a, x, out, s.accumulate)
 

@@ -29,8 +29,8 @@ class Strided:
         return ELEMENTS[self.dtype.name].memory
 
 
-def source(b: Body, x: Operand | Immediate, dtype: DType | None = None) -> Strided:
-    """An operand to read; a number needs its `dtype` said."""
+def source(b: Body, x: Operand | Immediate, dtype: DType) -> Strided:
+    """An operand to read; `dtype` is that of a number."""
     if isinstance(x, View):
         return Strided(x.dtype, b.address(x), x.shape, x.strides)
     t = x.type if isinstance(x, Reg) else dtype
@@ -53,6 +53,13 @@ def destination(b: Body, s: Tensor, at: int = 0) -> Generator[Strided]:
         convert.store(b.f, x.type.name, b.get(x), place)
     yield Strided(x.type, place, (), ())
     b.set(x, convert.load(b.f, x.type.name, place))
+
+
+def dtype_of(x: Operand | Immediate, default: DType) -> DType:
+    """The element type of an operand; `default` for a number."""
+    t = x.dtype if isinstance(x, View) else x.type if isinstance(x, Reg) else default
+    assert isinstance(t, DType)
+    return t
 
 
 def axis_of(s: Tensor, default: int | None = None) -> int:

@@ -19,6 +19,7 @@ from dlc.targets.cpu.emit.tensors.operands import (
     Strided,
     axis_of,
     destination,
+    dtype_of,
     input_view,
     source,
     view_of,
@@ -26,13 +27,14 @@ from dlc.targets.cpu.emit.tensors.operands import (
 from dlc.targets.cpu.kernels import Key, kernel
 from dlc.targets.cpu.kernels.reduce import Fold
 from dlc.targets.cpu.llvm import ELEMENTS, Value
+from dlc.typesys.dtypes import F32
 
 Write = Callable[[Value, Value, Value], None]
 """What a kernel does at the addresses of x and y; the third says whether to combine."""
 
 
 def emit_reduce(b: Body, s: Tensor) -> None:
-    x = source(b, s.ins[0])
+    x = source(b, s.ins[0], dtype_of(s.outs[0], F32))
     axes = s.attrs["axes"]
     assert isinstance(axes, tuple)
     with destination(b, s) as y:

@@ -1,0 +1,157 @@
+"""Control flow, recursion, lists and algebraic values against the evaluator, frames poisoned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlc.evaluate import to_python
+from tests.unit.targets.cpu.emit.agreement import agree, native
+
+RNG = np.random.default_rng(3)
+FOLDER = Path(__file__).parent / "programs"
+I, L, F = np.int32, np.int64, np.float32
+
+
+def f(*shape: int) -> np.ndarray[Any, Any]:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def binary(d: int, depth: int) -> tuple[Any, ...]:
+    """A tree with tensors of d elements."""
+    if depth < 1:
+        return ("Leaf", f(d), L(depth))
+    h = f(2, d).astype(np.float16)
+    return ("Node", binary(d, depth - 1), np.bool_(depth % 2), binary(d, depth - 2), h)
+
+
+def rose(n: int) -> tuple[Any, ...]:
+    return ("Rose", n, [rose(k) for k in range(n)])
+
+
+def hidden(k: int, d: int) -> tuple[Any, ...]:
+    return ("S", RNG.integers(0, 9, k).astype(np.int32), f(d), f(k, d))
+
+
+ROSES = [rose(2), rose(3), ("Pair", [(rose(1), 3, rose(0))])]
+FAMILY = ("T", [("T", [("T", [], 1)], 4), ("T", [], 10)], 4)
+CASES: dict[str, list[list[Any]]] = {
+    "build": [[I(0)], [I(3)], [I(200)]],
+    "echo": [[("Nil",)], [("Add", ("Num", 1.5), ("Neg", ("Num", 2.5)))]],
+    "tensor_adt": [[binary(3, 0)], [binary(5, 6)], [binary(1, 3)]],
+    "lists": [[[f(3), f(3)], I(0)], [[f(3)] * 7, I(50)], [[f(1)], I(500)]],
+    "list_get_set_pop": [
+        *[[[1.5, 2.5, 3.5], I(i)] for i in (1, 3, -1)],
+        [[], I(0)],
+        [[float(x) for x in range(100)], I(77)],
+    ],
+    "nested_lists": [[[]], [[[1, 2], [], [3]]], [[[1] * k for k in range(30)]]],
+    "rose": [[rose(0), []], [rose(4), ROSES]],
+    "hidden": [
+        [hidden(3, 2)],
+        [hidden(0, 2)],
+        [("N", hidden(1, 4), ("N", hidden(2, 4), hidden(5, 4)))],
+    ],
+    "hidden_result": [[f(n), f(n)] for n in (0, 10, 1000)],
+    "inout": [[f(10), f(10), F(0.1), I(3)]],
+    "loop": [[L(7)], [L(27)]],
+    "for_exits_reverse": [[f(20), F(1.5)], [f(0), F(1)], [f(5), F(100)]],
+    "mutual": [[I(7)], [I(900)]],
+    "group_with_loop_and_list": [[("T", [], 4)], [FAMILY]],
+    "lattice": [[I(0)], [I(5)]],
+    "closed_loop": [[I(0), f(7)], [I(40), f(7)]],
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_program(name: str) -> None:
+    agree((FOLDER / f"{name}.ir").read_text(), *CASES[name])
+
+
+def test_every_program_has_cases() -> None:
+    assert {p.stem for p in FOLDER.glob("*.ir")} == set(CASES)
+
+
+def test_inout_changes_the_array_that_is_given() -> None:
+    compiled = native((FOLDER / "inout.ir").read_text())
+    w = np.ones(4, np.float32)
+    loss, updated, step = compiled.call("main", [w, np.ones(4, np.float32), F(0.5), I(1)])
+    assert np.shares_memory(updated, w) and w.tolist() == [0.5] * 4
+    assert loss == 2 and step == 2
+
+
+def test_inout_is_restored_before_another_attempt() -> None:
+    """The first attempt has too little arena only after it has written."""
+    text = """
+fn @main[N](%w: f32[N], %n: i32) -> (f32[N], f32) {entry=true, inout=[[0, 0]]} {
+  %w2 = add %w, %w : f32[N]
+  %zero = const {value=0} : i32
+  %e = list_new : List[f32[N]]
+  %l = for %zero, %n, %e
+    (%i: i32, %l0: List[f32[N]]) {
+      %l1 = list_push %l0, %w2 : List[f32[N]]
+      yield %l1
+    } : List[f32[N]]
+  %x = list_get %l, %zero : f32[N]
+  %s = reduce %x {kind="sum", axes=[0]} : f32
+  return %w2, %s
+}
+"""
+    compiled = native(text)
+    w = np.ones(8, np.float32)
+    _, total = compiled.call("main", [w, I(500)], arena=64)
+    assert w.tolist() == [2.0] * 8 and total == 16
+
+
+def test_shared_records_are_written_as_trees() -> None:
+    """2^12 leaves from 13 records."""
+    compiled = native((FOLDER / "lattice.ir").read_text())
+    (tree,) = compiled.call("main", [I(12)])
+    counted, work = 0, [to_python(tree)]
+    while work:
+        node = work.pop()
+        counted += node[0] == "Leaf"
+        work += node[1:] if node[0] == "Node" else ()
+    assert counted == 2**12
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_comb_of_100_000_levels(left: bool) -> None:
+    """Native stack use does not grow with depth, on the way in, in recursion and on the way out."""
+    text = """
+type @T = Leaf(x: i32) | Node(l: @T, r: @T)
+fn @bump(%t: @T) -> (@T, i64) {
+  %r, %n = match %t {cases=["Leaf", "Node"]}
+    (%x: i32) {
+      %one = const {value=1} : i32
+      %y = add %x, %one : i32
+      %v = variant %y {constructor="Leaf"} : @T
+      %w = convert %y {dtype=dtype(i64)} : i64
+      yield %v, %w
+    }
+    (%a: @T, %b: @T) {
+      %c, %m = call %a {fn="bump", dims=[]} : @T, i64
+      %d, %k = call %b {fn="bump", dims=[]} : @T, i64
+      %s = add %m, %k : i64
+      %v2 = variant %c, %d {constructor="Node"} : @T
+      yield %v2, %s
+    } : @T, i64
+  return %r, %n
+}
+fn @main(%t: @T) -> (@T, i64) {entry=true} {
+  %r, %n = call %t {fn="bump", dims=[]} : @T, i64
+  return %r, %n
+}
+"""
+    tree: tuple[Any, ...] = ("Leaf", 0)
+    for _ in range(100_000):
+        tree = ("Node", tree, ("Leaf", 1)) if left else ("Node", ("Leaf", 1), tree)
+    out, total = native(text).call("main", [tree], arena=1 << 25, room=1 << 18)
+    assert total == 200_001
+    depth, node = 0, to_python(out)
+    while node[0] == "Node":
+        depth, node = depth + 1, node[1 if left else 2]
+    assert depth == 100_000 and node == ("Leaf", 1)
