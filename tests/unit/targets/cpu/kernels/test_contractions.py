@@ -10,7 +10,8 @@ import pytest
 
 from dlc.diag import InternalError
 from dlc.targets.cpu.kernels import kernel, packing
-from dlc.targets.cpu.llvm import Module, Target, host_target, named_target
+from dlc.targets.cpu.llvm import Module, Target, host_target
+from tests.unit.targets.cpu.kernels.machines import MACHINES
 
 Run = Callable[..., object]
 SEED = 5
@@ -31,16 +32,6 @@ SIZES = [
 SIZES += [(6, 64, 512), (7, 31, 513), (4, 130, 1030), (12, 129, 64), (19, 3, 100), (1, 300, 200)]
 SIZES += [(3, 63, 5), (2, 64, 9), (1, 2100, 20), (5, 8, 4), (8, 15, 33), (97, 11, 2)]
 MIXED = ["f32_bf16_f32", "f32_f16_f32", "f32_i8_f32", "i8_i8_i32", "u8_i8_i32", "u8_u8_i32"]
-LINUX = "x86_64-unknown-linux-gnu"
-
-
-def machines() -> dict[str, Target]:
-    found = {"host": host_target()}
-    if found["host"].triple.startswith("x86_64"):
-        found["x86-64"] = named_target(LINUX, "x86-64")
-        if found["host"].fma32:
-            found["haswell"] = named_target(LINUX, "haswell")
-    return found
 
 
 def types(dtype: str) -> tuple[str, str, str]:
@@ -105,12 +96,15 @@ def gemm(
     return out
 
 
+EVERY_SIZE = [(where, "f32") for where in MACHINES] + [("host", "f64"), ("scalar", "f64")]
+EVERY_SIZE = [c for c in [*EVERY_SIZE, ("host", "i32")] if c[0] in MACHINES]
+
+
 @pytest.mark.parametrize("variant", ["nn", "nt", "tn", "np", "tp"])
-@pytest.mark.parametrize("dtype", ["f32", "f64", "i32"])
-@pytest.mark.parametrize("where", machines())
+@pytest.mark.parametrize(("where", "dtype"), EVERY_SIZE)
 def test_gemm_of_every_size(run_kernel: Run, where: str, dtype: str, variant: str) -> None:
     for i, size in enumerate(SIZES):
-        gemm(run_kernel, dtype, variant, size, bool(i % 2), machines()[where])
+        gemm(run_kernel, dtype, variant, size, bool(i % 2), MACHINES[where])
 
 
 @pytest.mark.parametrize("variant", ["nn", "nt", "tn", "np", "tp"])
@@ -146,7 +140,7 @@ def test_gemm_keeps_nan_and_inf_apart(run_kernel: Run) -> None:
         assert np.array_equal(np.isinf(c), np.isinf(want))
 
 
-GEMV = [(where, dtype) for where in machines() for dtype in ("f32", "f64")]
+GEMV = [(where, dtype) for where in MACHINES for dtype in ("f32", "f64")]
 GEMV += [("host", dtype) for dtype in ("f16", "i32", "i8", *MIXED)]
 
 
@@ -161,16 +155,14 @@ def test_gemv(run_kernel: Run, where: str, dtype: str) -> None:
             x, y = random(rng, tx, (cols,)), random(rng, ty, (rows + 1,))
             want = product(w[:, :cols], x[:, None], y[:rows, None] if add else None, ty)
             out = y.copy()
-            run_kernel(
-                "gemv", dtype, "n", rows, cols, w, ldw, x, out, add, target=machines()[where]
-            )
+            run_kernel("gemv", dtype, "n", rows, cols, w, ldw, x, out, add, target=MACHINES[where])
             check(out[:rows, None], want, w[:, :cols], x[:, None], ty)
             assert out[rows] == y[rows]
             x, y = random(rng, tx, (rows, 3)), random(rng, ty, (cols + 1,))
             want = product(w[:, :cols].T, x[:, :1], y[:cols, None] if add else None, ty)
             out = y.copy()
             run_kernel(
-                "gemv", dtype, "t", rows, cols, w, ldw, x, 3, out, add, target=machines()[where]
+                "gemv", dtype, "t", rows, cols, w, ldw, x, 3, out, add, target=MACHINES[where]
             )
             check(out[:cols, None], want, w[:, :cols].T, x[:, :1], ty)
             assert out[cols] == y[cols]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlc.targets.cpu.kernels.windows import geometry
-from dlc.targets.cpu.llvm import Target, host_target, named_target
+from tests.unit.targets.cpu.kernels.machines import MACHINES
 
 Run = Callable[..., object]
 SEED = 17
@@ -87,16 +87,7 @@ CASES = [
 ]
 
 
-def machines() -> dict[str, Target]:
-    found = {"host": host_target()}
-    if found["host"].triple.startswith("x86_64"):
-        found["x86-64"] = named_target("x86_64-unknown-linux-gnu", "x86-64")
-        if found["host"].fma32:
-            found["haswell"] = named_target("x86_64-unknown-linux-gnu", "haswell")
-    return found
-
-
-WHERE = [(w, d) for w in machines() for d in ("f32", "f64")] + [("host", "f16"), ("host", "bf16")]
+WHERE = [(w, "f32") for w in MACHINES] + [("host", d) for d in ("f64", "f16", "bf16")]
 
 
 def arrays(c: Case, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -137,7 +128,7 @@ def test_conv(run_kernel: Run, where: str, dtype: str, c: Case) -> None:
         scale += np.einsum("bgc...,goc->bgo...", np.abs(part), np.abs(weight))
     for add in (False, True):
         out = y.copy()
-        run_kernel("conv", dtype, "", c.geometry, x, w, out, add, target=machines()[where])
+        run_kernel("conv", dtype, "", c.geometry, x, w, out, add, target=MACHINES[where])
         total = want + gy if add else want
         close(out.reshape(gy.shape), total, scale + np.abs(gy), dtype)
 
@@ -158,7 +149,7 @@ def test_conv_input_grad(run_kernel: Run, where: str, dtype: str, c: Case) -> No
     for add in (False, True):
         out = x.copy()
         run_kernel(
-            "conv_input_grad", dtype, "", c.geometry, dy, w, out, add, target=machines()[where]
+            "conv_input_grad", dtype, "", c.geometry, dy, w, out, add, target=MACHINES[where]
         )
         total = want[cut] + (gx[cut] if add else 0)
         close(out.reshape(total.shape), total, scale[cut] + np.abs(gx[cut]), dtype)
@@ -179,7 +170,7 @@ def test_conv_weight_grad(run_kernel: Run, where: str, dtype: str, c: Case) -> N
     for add in (False, True):
         out = w.copy()
         run_kernel(
-            "conv_weight_grad", dtype, "", c.geometry, x, dy, out, add, target=machines()[where]
+            "conv_weight_grad", dtype, "", c.geometry, x, dy, out, add, target=MACHINES[where]
         )
         total = want + (gw if add else 0)
         close(out.reshape(gw.shape), total, scale + np.abs(gw), dtype)

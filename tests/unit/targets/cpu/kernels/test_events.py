@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dlc.targets.cpu.llvm import Target, host_target, named_target
+from tests.unit.targets.cpu.kernels.machines import MACHINES
 
 Run = Callable[..., object]
 NUMPY = {
@@ -21,15 +21,8 @@ NUMPY = {
 SEED = 3
 
 
-def machines() -> dict[str, Target]:
-    found = {"host": host_target()}
-    if found["host"].triple.startswith("x86_64"):
-        found["x86-64"] = named_target("x86_64-unknown-linux-gnu", "x86-64")
-    return found
-
-
 @pytest.mark.parametrize("dtype", NUMPY)
-@pytest.mark.parametrize("where", machines())
+@pytest.mark.parametrize("where", MACHINES)
 def test_compress(run_kernel: Run, where: str, dtype: str) -> None:
     rng = np.random.default_rng(SEED)
     for n in (0, 1, 5, 15, 16, 17, 64, 100, 1009):
@@ -38,7 +31,7 @@ def test_compress(run_kernel: Run, where: str, dtype: str) -> None:
             if n > 3 and dtype in ("f32", "f64", "f16"):
                 x[1], x[2], x[3] = np.nan, -0.0, -np.inf
             idx, val = np.full(n + 1, -7, np.int32), np.full(n + 1, 77).astype(NUMPY[dtype])
-            count = run_kernel("compress", dtype, "", n, x, idx, val, target=machines()[where])
+            count = run_kernel("compress", dtype, "", n, x, idx, val, target=MACHINES[where])
             want = np.nonzero(x)[0]
             assert count == len(want)
             assert np.array_equal(idx[:count], want)
@@ -47,7 +40,7 @@ def test_compress(run_kernel: Run, where: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f64", "f16", "i32", "i8"])
-@pytest.mark.parametrize("where", machines())
+@pytest.mark.parametrize("where", MACHINES)
 def test_events(run_kernel: Run, where: str, dtype: str) -> None:
     rng = np.random.default_rng(SEED)
     t = NUMPY[dtype]
@@ -59,7 +52,7 @@ def test_events(run_kernel: Run, where: str, dtype: str) -> None:
             y = rng.integers(-9, 9, n + 1).astype(t)
             wide = np.int64 if dtype[0] == "i" else np.float64
             want = val.astype(wide) @ w[idx, :n].astype(wide) + (y[:n].astype(wide) if add else 0)
-            target = machines()[where]
+            target = MACHINES[where]
             for variant, mem, ld in (("t", w, n + 2), ("n", np.ascontiguousarray(w.T), k)):
                 out = y.copy()
                 run_kernel(

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from dlc.targets.cpu.llvm import host_target, named_target
+from tests.unit.targets.cpu.kernels.machines import MACHINES
 
 Run = Callable[..., object]
 NUMPY = {
@@ -88,11 +88,9 @@ def test_top_k(run_kernel: Run, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", NUMPY)
-@pytest.mark.parametrize("where", ["host", "x86-64"])
+@pytest.mark.parametrize("where", MACHINES)
 def test_argmax_and_argmin(run_kernel: Run, where: str, dtype: str) -> None:
-    target = host_target()
-    if where != "host" and target.triple.startswith("x86_64"):
-        target = named_target("x86_64-unknown-linux-gnu", where)
+    target = MACHINES[where]
     rng = np.random.default_rng(SEED)
     for n in SIZES[1:]:
         for trial in range(4):
@@ -123,11 +121,9 @@ def test_searchsorted(run_kernel: Run, dtype: str) -> None:
             assert out[40] == -7
 
 
-@pytest.mark.parametrize("where", ["host", "x86-64"])
+@pytest.mark.parametrize("where", MACHINES)
 def test_nonzero(run_kernel: Run, where: str) -> None:
-    target = host_target()
-    if where != "host" and target.triple.startswith("x86_64"):
-        target = named_target("x86_64-unknown-linux-gnu", where)
+    target = MACHINES[where]
     rng = np.random.default_rng(SEED)
     for n in SIZES:
         for density in (0, 0.3, 1):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dlc.targets.cpu.kernels.windows import geometry
-from dlc.targets.cpu.llvm import Target, host_target, named_target
+from tests.unit.targets.cpu.kernels.machines import MACHINES
 
 Run = Callable[..., object]
 SEED = 19
@@ -39,14 +39,7 @@ CASES = [
 Case = tuple[int, tuple[int, ...], tuple[int, ...], int, tuple[int, int], int]
 
 
-def machines() -> dict[str, Target]:
-    found = {"host": host_target()}
-    if found["host"].triple.startswith("x86_64"):
-        found["x86-64"] = named_target("x86_64-unknown-linux-gnu", "x86-64")
-    return found
-
-
-WHERE = [(w, d) for w in machines() for d in ("f32", "i32")]
+WHERE = [(w, "f32") for w in MACHINES] + [("host", "i32")]
 WHERE += [("host", d) for d in NUMPY if d not in ("f32", "i32")]
 
 
@@ -111,7 +104,7 @@ def test_pool(run_kernel: Run, where: str, dtype: str, c: Case) -> None:
                 total = sum(seen, np.zeros(len(x)))
                 want[(slice(None), *at)] = total / divisor(c, len(places), variant)
         y = np.full_like(dy, 5)
-        run_kernel("pool", dtype, variant, fields, x, y, target=machines()[where])
+        run_kernel("pool", dtype, variant, fields, x, y, target=MACHINES[where])
         got = y.astype(np.float64)
         if variant == "max":
             assert np.array_equal(got, want, equal_nan=True)
@@ -136,9 +129,7 @@ def test_pool_grad(run_kernel: Run, where: str, dtype: str, c: Case) -> None:
                     want[(plane, *p)] += d / divisor(c, len(places), variant)
         for add in (False, True):
             dx = np.full_like(x, 3)
-            run_kernel(
-                "pool_grad", dtype, variant, fields, x, dy, dx, add, target=machines()[where]
-            )
+            run_kernel("pool_grad", dtype, variant, fields, x, dy, dx, add, target=MACHINES[where])
             total = want + 3 if add else want
             if dtype in EPS:
                 atol = EPS[dtype] * 50

@@ -17,8 +17,8 @@ from dlc.targets.cpu.llvm import (
     compile_object,
     host_target,
     load,
-    named_target,
 )
+from tests.unit.targets.cpu.kernels.machines import MACHINES
 
 Run = Callable[..., object]
 KEYS = [0, 1, -1, 12345678901234567, -(1 << 63), (1 << 63) - 1]
@@ -26,11 +26,9 @@ SIZES = [0, 1, 2, 3, 31, 32, 33, 64, 100, 1009]
 
 
 @pytest.mark.parametrize("level", [0, 3])
-@pytest.mark.parametrize("where", ["host", "x86-64"])
+@pytest.mark.parametrize("where", MACHINES)
 def test_bits_and_uniform(run_kernel: Run, where: str, level: int) -> None:
-    target = host_target()
-    if where != "host" and target.triple.startswith("x86_64"):
-        target = named_target("x86_64-unknown-linux-gnu", where)
+    target = MACHINES[where]
     for key in KEYS:
         for n in SIZES:
             out = np.full(n + 1, 7, np.int32)
