@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +16,23 @@ from dlc.diag import InternalError
 from dlc.isa.codec import Decoded
 from dlc.isa.fast import native
 from dlc.isa.fast.context import ARRAYS
-from dlc.isa.fast.module import BUG, CODE_WORDS, HALTED, module_text
+from dlc.isa.fast.module import BUG, CODE_WORDS, HALTED
 from dlc.isa.fast.primitives import THROUGH_F64
+from dlc.isa.fast.switch import module_text
 from dlc.isa.layout import S
 from dlc.isa.model import Isa
 from dlc.isa.state import State
 
+Words: TypeAlias = npt.NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.int32]
+
 SLICE = 1 << 30
 """Work units of one native call; between calls Python can be interrupted."""
+EXPORTS = ("run", "run_cost", "array_columns")
 IMPORTS = (*THROUGH_F64, "pow", "atan2")
 
 
-def decoded_rows(isa: Isa, text: tuple[Decoded, ...]) -> npt.NDArray[np.int64]:
+def decoded_rows(isa: Isa, text: tuple[Decoded, ...]) -> Words:
     """The text as the fast machine reads it: for each word the instruction's number and its
     operands."""
     numbers = _numbers(isa)
@@ -52,21 +58,38 @@ class FastMachine:
         if data is None:
             data = native.compile_text(module_text(isa, checked))
             native.keep_object(key, data)
-        self._library = native.Library(data, ("run",), IMPORTS)
-        self._run = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * (len(ARRAYS) + 1))(
-            self._library.addresses["run"]
-        )
+        self._library = native.Library(data, EXPORTS, IMPORTS)
+        self._run = self._function("run", len(ARRAYS) + 1)
+        self._run_cost = self._function("run_cost", len(ARRAYS) + 3)
+        self._array_columns = self._function("array_columns", 5)
 
-    def run(self, state: State, text: tuple[Decoded, ...]) -> int:
-        """Run from the present state: 0 at a normal end, else the number of a trap."""
-        return self.run_rows(state, decoded_rows(self.isa, text))
+    def _function(self, name: str, arguments: int) -> Callable[..., int]:
+        type_ = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * arguments)
+        return type_(self._library.addresses[name])
+
+    def run(
+        self, state: State, text: tuple[Decoded, ...], costs: tuple[Words, Words] | None = None
+    ) -> int:
+        """Run from the present state: 0 at a normal end, else the number of a trap.
+
+        `costs`: two cost states of `dlc.isa.cost.layout`, to which the run adds what it costs.
+        """
+        return self.run_rows(state, decoded_rows(self.isa, text), costs=costs)
 
     def run_rows(
-        self, state: State, rows: npt.NDArray[np.int64], arrays: list[int] | None = None
+        self,
+        state: State,
+        rows: Words,
+        arrays: list[int] | None = None,
+        costs: tuple[Words, Words] | None = None,
     ) -> int:
         """As `run`, on a text that `decoded_rows` made; `arrays` are the state's pointers, if the
         caller keeps them."""
         pointers = [*(state_pointers(state) if arrays is None else arrays), rows.ctypes.data]
+        native_run = self._run
+        if costs is not None:
+            native_run = self._run_cost
+            pointers += [words.ctypes.data for words in costs]
         scalars = state.scalars
         left = int(scalars[S.FUEL])
         out_of_fuel = self.isa.trap_number("out_of_fuel")
@@ -76,7 +99,7 @@ class FastMachine:
             given = min(left, grant)
             scalars[S.FUEL] += given
             left -= given
-            status = int(self._run(*pointers))
+            status = int(native_run(*pointers))
             if status == out_of_fuel and left:
                 grant *= 2
                 continue
@@ -86,6 +109,12 @@ class FastMachine:
                     f"access outside at word {int(scalars[S.PC])}", stage="fast machine"
                 )
             return 0 if status == HALTED else status
+
+    def array_columns(self, costs: Words, pointers: Indices, rows: Indices, listed: Indices) -> int:
+        """Cycles of the array for the listed columns of a pattern, as `ev.mv` gives them to it."""
+        arrays = [np.ascontiguousarray(a, np.int32) for a in (pointers, rows, listed)]
+        addresses = [int(a.ctypes.data) for a in arrays]
+        return int(self._array_columns(int(costs.ctypes.data), *addresses, len(arrays[2])))
 
 
 def state_pointers(state: State) -> list[int]:
@@ -110,7 +139,9 @@ def _key(isa: Isa, checked: bool) -> str:
     """Names an object by all that it depends on: the ISA, the compiler's own sources, the host."""
     folder = Path(__file__).resolve().parent
     digest = hashlib.sha256(f"{isa.digest} {checked} {native.host()}".encode())
-    for path in sorted((*folder.glob("*.py"), *folder.parent.glob("*.py"))):
+    for path in sorted(
+        (*folder.glob("*.py"), *folder.parent.glob("*.py"), *folder.parent.glob("cost/*.py"))
+    ):
         digest.update(path.read_bytes())
     return f"isa-{digest.hexdigest()[:32]}"
 

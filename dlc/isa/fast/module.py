@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from dlc.isa import terms as t
 from dlc.isa.derive import is_constant_time
-from dlc.isa.fast.context import ARGUMENTS, PARAMETERS, Context
-from dlc.isa.fast.support import support_text
+from dlc.isa.fast.context import PARAMETERS, Context
+from dlc.isa.fast.costs import cost_call
 from dlc.isa.fast.terms import block, expr
 from dlc.isa.fast.text import Builder
 from dlc.isa.layout import D, Flag, M, S
@@ -24,7 +24,6 @@ SPECIALS = ("pc", "sp", "heap", "tape")
 CODE_WORDS = 10
 """Words of a decoded instruction: its number, its operands in the order of the word."""
 HALTED, BUG = -1, -2
-RUN_HEAD = f"define i64 @run({PARAMETERS}, ptr noalias readonly %code)"
 
 
 def written_specials(instruction: Instruction) -> tuple[str, ...]:
@@ -68,7 +67,7 @@ class InstructionText:
         number = list(isa.instructions).index(instruction.mnemonic)
         head = (
             f"define internal {result_type(instruction)} @op_{number}({PARAMETERS}{operands}, i64 "
-            f"%fuel{specials}){attributes}"
+            f"%fuel{specials}, i1 %costing, ptr noalias %C0, ptr noalias %C1){attributes}"
         )
         self.b = Builder(head)
         self.ctx = Context(
@@ -91,12 +90,17 @@ class InstructionText:
         for trap in instruction.traps:
             if not is_constant_time(trap.when):
                 self._trap(trap)
+        b.when("%costing", self._cost)
         self._variants()
         b.do(self._return(str(HALTED if self.ctx.halted else 0), left, self.ctx.specials))
         if self.ctx.checked:
             b.start("bug")
             b.do(self._return(str(BUG), "%fuel", {name: f"%{name}" for name in SPECIALS}))
         return b.finish()
+
+    def _cost(self) -> None:
+        for state in ("%C0", "%C1"):
+            self.b.do(cost_call(self.isa, self.instruction, SPECIALS, state))
 
     def _return(self, status: str, fuel: str, specials: dict[str, str]) -> str:
         values = [status, fuel, *(specials[name] for name in written_specials(self.instruction))]
@@ -153,6 +157,7 @@ class InstructionText:
 
         b.branch(common, "common", "general")
         b.start("common")
+        b.vectorise = True
         self.ctx.packed = frozenset(
             (*(tensor.operand for tensor in self.instruction.tensors), *matrices)
         )
@@ -161,6 +166,7 @@ class InstructionText:
         }
         self._by_member(one)
         b.start("general")
+        b.vectorise = False
         self.ctx.packed, self.ctx.expected = frozenset(), {}
         one()
         b.start("finished")
@@ -241,98 +247,3 @@ class InstructionText:
             self.ctx.members = {operand: value}
             body()
         self.ctx.members = {}
-
-
-def run_text(isa: Isa) -> str:
-    """`run`: steps until a word stops it. The state's special registers are loaded first and stored
-    last."""
-    b = Builder(RUN_HEAD)
-    first = {name: b.load("i64", "%S", str(int(word)), 8) for name, word in _words().items()}
-    names = list(first)
-    b.jump("next")
-    latches: list[dict[str, str]] = []
-    exits: list[dict[str, str]] = []
-    body: list[str] = []
-    cases: list[str] = []
-    for number, instruction in enumerate(isa.instructions.values()):
-        cases.append(f"i64 {number}, label %case{number}")
-        body += _case(number, instruction, latches, exits)
-    lines = ["next:"]
-    for name in names:
-        found = [
-            f"[ {first[name]}, %start ]",
-            *(f"[ {latch[name]}, %{latch['from']} ]" for latch in latches),
-        ]
-        lines.append(f"  %{name} = phi i64 {', '.join(found)}")
-    lines += [
-        f"  %offset = mul i64 %pc, {CODE_WORDS}",
-        "  %word = getelementptr i64, ptr %code, i64 %offset",
-        "  %opcode = load i64, ptr %word, align 8",
-        f"  switch i64 %opcode, label %unknown [ {' '.join(cases)} ]",
-    ]
-    lines += ["unknown:", "  unreachable"]
-    end = ["stop:"]
-    for name in ("status", *names):
-        end.append(
-            f"  %end_{name} = phi i64 "
-            + ", ".join(f"[ {leave[name]}, %{leave['from']} ]" for leave in exits)
-        )
-    for name, word in _words().items():
-        end += [
-            f"  %at_{name} = getelementptr i64, ptr %S, i64 {int(word)}",
-            f"  store i64 %end_{name}, ptr %at_{name}, align 8",
-        ]
-    end.append("  ret i64 %end_status")
-    b.lines += [*lines, *body, *end]
-    return b.finish()
-
-
-def _words() -> dict[str, S]:
-    return {"pc": S.PC, "sp": S.SP, "heap": S.HEAP, "tape": S.TAPE, "fuel": S.FUEL}
-
-
-def _case(
-    number: int,
-    instruction: Instruction,
-    latches: list[dict[str, str]],
-    exits: list[dict[str, str]],
-) -> list[str]:
-    p = f"%c{number}_"
-    lines = [f"case{number}:"]
-    arguments: list[str] = []
-    for k, _ in enumerate(instruction.operands):
-        lines += [
-            f"  {p}p{k} = getelementptr i64, ptr %word, i64 {k + 1}",
-            f"  {p}o{k} = load i64, ptr {p}p{k}, align 8",
-        ]
-        arguments.append(f", i64 {p}o{k}")
-    specials = "".join(f", i64 %{name}" for name in SPECIALS)
-    type_ = result_type(instruction)
-    lines += [
-        f"  {p}r = call {type_} @op_{number}({ARGUMENTS}{''.join(arguments)}, i64 %fuel{specials})",
-        f"  {p}s = extractvalue {type_} {p}r, 0",
-    ]
-    lines.append(f"  {p}fuel = extractvalue {type_} {p}r, 1")
-    after = {name: f"%{name}" for name in SPECIALS} | {"fuel": f"{p}fuel", "from": f"case{number}"}
-    for k, name in enumerate(written_specials(instruction)):
-        lines.append(f"  {p}{name} = extractvalue {type_} {p}r, {k + 2}")
-        after[name] = f"{p}{name}"
-    exits.append(after | {"status": f"{p}s"})
-    latch = dict(after)
-    if "pc" not in written_specials(instruction):
-        lines.append(f"  {p}following = add i64 %pc, 1")
-        latch["pc"] = f"{p}following"
-    latches.append(latch)
-    return [*lines, f"  {p}go = icmp eq i64 {p}s, 0", f"  br i1 {p}go, label %next, label %stop"]
-
-
-def module_text(isa: Isa, checked: bool = False) -> str:
-    """The whole module. `checked`: every access to memory is tested; a bad one ends the run with
-    BUG."""
-    texts = [support_text()]
-    texts += [
-        InstructionText(isa, instruction, checked).text()
-        for instruction in isa.instructions.values()
-    ]
-    texts.append(run_text(isa))
-    return "\n".join(texts)

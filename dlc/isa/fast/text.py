@@ -6,6 +6,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 
+PLAIN_LOOPS = """!0 = distinct !{!0, !1, !2}
+!1 = !{!"llvm.loop.vectorize.enable", i1 false}
+!2 = !{!"llvm.loop.unroll.disable"}"""
+"""Metadata of the loops that aren't worth the code."""
 LLVM_TYPES = {"i": "i64", "f": "float", "b": "i1"}
 
 
@@ -27,7 +31,8 @@ class Builder:
         self.block = "start"
         self._names = 0
         self._memo: dict[str, str] = {}
-        self.declared: set[str] = set()
+        self.vectorise = False
+        """Whether LLVM may unroll and vectorise the loops that are made from now on."""
 
     def fresh(self, hint: str = "") -> str:
         self._names += 1
@@ -158,7 +163,7 @@ class Builder:
         results = body(k, *names)
         following = self.op(f"add nuw nsw i64 {k}, 1")
         latch = self.block
-        self.jump(f"head{tag}")
+        self.do(f"br label %head{tag}" + ("" if self.vectorise else ", !llvm.loop !0"))
         phis = [f"  {k} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
         for name, (type_, first), result in zip(names, carried, results, strict=True):
             phis.append(f"  {name} = phi {type_} [ {first}, %{before} ], [ {result}, %{latch} ]")
@@ -167,10 +172,11 @@ class Builder:
         return tuple(names)
 
     def finish(self) -> str:
-        """The text of the function."""
+        """The text of the function. One that says nothing about it isn't inlined."""
+        quiet = "inline" not in self.head and "internal" in self.head
         return "\n".join(
             [
-                f"{self.head} {{",
+                f"{self.head}{' noinline' if quiet else ''} {{",
                 "entry:",
                 *self.entry,
                 "  br label %start",
