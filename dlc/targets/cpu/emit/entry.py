@@ -96,7 +96,8 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
         if isinstance(r.holder, Reg):
             _return_value(b, r.type, r.holder, f.load("ptr", f.gep("ptr", outs, j)))
     used = f.sub(bytes_, f.load(INDEX, context.field(f, ctx, context.ROOM)))
-    f.store(used, context.field(f, ctx, context.GOT))
+    whole = f.and_(f.add(used, context.ALIGN - 1), -context.ALIGN)
+    f.store(whole, context.field(f, ctx, context.GOT))
     f.store(bytes_, context.field(f, ctx, context.WANT))
     f.start(unwind)
     f.call(_report_function(unit), ctx, err)
