@@ -1,5 +1,5 @@
 """Speed of single kernels against numpy, one thread: `python bench/kernels.py
-[gemm|gemv|math|events|conv]`.
+[gemm gemv math conv events order]`.
 
 Both sides are timed by the thread's CPU clock, best of several runs, interleaved. Pin numpy's BLAS
 to one thread from outside (`OPENBLAS_NUM_THREADS=1`), or the comparison is not one.
@@ -56,8 +56,14 @@ def exported(
         symbol = ".".join(("bench", *key))
         params = [(INDEX, "times"), *((t, f"p{i}") for i, t in enumerate(types))]
         f = Builder(module, symbol, "void", params, linkage="external")
+        hidden = module.global_(f"{symbol}.address", f"internal global ptr @{function.name}")
         with f.loop(0, f.params[0]):
-            f.call(function, *f.params[1:])
+            # Through a pointer that LLVM cannot see through, or it would call once.
+            pointer = f.let("ptr", f"load volatile ptr, {hidden}")
+            given = ", ".join(map(str, f.params[1:]))
+            result = function.signature.result
+            head = "" if result == "void" else f"{f.fresh()} = "
+            f.line(f"{head}call {result} {pointer.text}({given})")
         f.ret()
         f.define()
         names[key] = symbol, types
@@ -219,7 +225,56 @@ def conv() -> None:
         print(f"{groups:3d} {cg:4d} {og:4d} {n:4d} {k} {s}", *row)
 
 
-PARTS = {"gemm": gemm, "gemv": gemv, "math": math, "conv": conv}
+def events() -> None:
+    keys = [("compress", "f32", ""), ("events", "f32", "t"), ("events", "f32", "n")]
+    calls = exported([*keys, ("gemv", "f32", "t")])
+    rng = np.random.default_rng(0)
+    print(
+        "events f32, us: dense gemv; then compress, events by rows and by columns at each density"
+    )
+    for n in (256, 1024, 4096):
+        w = rng.standard_normal((n, n)).astype(np.float32)
+        wt, y = np.ascontiguousarray(w.T), np.zeros(n, np.float32)
+        x = rng.standard_normal(n).astype(np.float32)
+        args = (n, n, w, n, x, 1, y, False)
+        dense = seconds(lambda r, a=args: calls["gemv", "f32", "t"](r, *a))
+        row = [f"{n:5d} {dense * 1e6:8.2f} |"]
+        for density in (1.0, 0.5, 0.1, 0.05):
+            x = (rng.standard_normal(n) * (rng.random(n) < density)).astype(np.float32)
+            idx, val = np.zeros(n, np.int32), np.zeros(n, np.float32)
+            find = (n, x, idx, val)
+            spent = [seconds(lambda r, a=find: calls[keys[0]](r, *a))]
+            count = int(np.count_nonzero(x))
+            for key, mem in ((keys[1], w), (keys[2], wt)):
+                args = (count, idx, val, n, mem, n, y, False)
+                spent.append(seconds(lambda r, k=key, a=args: calls[k](r, *a)))
+            row.append(f"{density:4.2f}: " + " ".join(f"{t * 1e6:8.2f}" for t in spent))
+        print(*row)
+
+
+def order() -> None:
+    keys = [("sort", "f32", ""), ("top_k", "f32", ""), ("argmax", "f32", "")]
+    calls = exported([*keys, ("random", "i32", ""), ("reduce_rows", "f32", "sum")])
+    rng = np.random.default_rng(0)
+    print("order f32, ns an element: sort (numpy's argsort), top 10, argmax, sum, random bits")
+    for n in (100, 1000, 30000):
+        x = rng.standard_normal(n).astype(np.float32)
+        val, idx = np.zeros(n, np.float32), np.zeros(n, np.int32)
+        tmp = val.copy(), idx.copy()
+        runs = [
+            (keys[0], (n, x, 1, val, idx, 1, *tmp, False)),
+            (keys[1], (n, min(n, 10), x, 1, val, idx, 1)),
+            (keys[2], (n, x, 1)),
+            (("reduce_rows", "f32", "sum"), (1, n, x, n, val, 1, False)),
+            (("random", "i32", ""), (5, n, idx)),
+        ]
+        base = seconds(repeat(lambda x=x: np.argsort(x, kind="stable")))
+        spent = [seconds(lambda r, k=k, a=a: calls[k](r, *a)) for k, a in runs]
+        numbers = [spent[0], base, *spent[1:]]
+        print(f"{n:6d}", " ".join(f"{t / n * 1e9:8.2f}" for t in numbers))
+
+
+PARTS = {"gemm": gemm, "gemv": gemv, "math": math, "conv": conv, "events": events, "order": order}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

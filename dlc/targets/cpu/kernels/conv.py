@@ -20,6 +20,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from dlc.targets.cpu.kernels.conv_depthwise import is_depthwise, write_depthwise
 from dlc.targets.cpu.kernels.conv_direct import (
     write_direct,
     write_direct_input_grad,
@@ -158,6 +159,9 @@ def _forward(f: Builder, key: Key) -> None:
         write_direct(f, ops, u.g, (x, w, y), accumulate)
         return
     with f.when(f.icmp("slt", u.g["og"], FEW_CHANNELS)):
+        with f.when(is_depthwise(f, u.g)):
+            write_depthwise(f, ops, u.g, (x, w, y), accumulate)
+            f.ret()
         write_direct(f, ops, u.g, (x, w, y), accumulate)
         f.ret()
     og, taps, positions = u.g["og"], u.taps, u.positions

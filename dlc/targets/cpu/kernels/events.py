@@ -12,12 +12,17 @@ layout is "t" called for each panel. Indices are the caller's promise: they are 
 
 from __future__ import annotations
 
+from dlc.targets.cpu.kernels.gemv import ROWS, STRIP, add_scaled_rows
 from dlc.targets.cpu.kernels.math import convert
+from dlc.targets.cpu.kernels.memory import FILL
 from dlc.targets.cpu.kernels.operands import OPERANDS, Operands
-from dlc.targets.cpu.kernels.registry import Family, Key, Params
+from dlc.targets.cpu.kernels.registry import Family, Key, Params, require
 from dlc.targets.cpu.kernels.simd import zero
 from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Builder, Value, vector
 from dlc.targets.cpu.llvm.types import constant, is_float
+
+LONG = 512
+"""Elements of y from which on W is read in longer stretches."""
 
 _DTYPES = tuple(o.name for o in OPERANDS.values())
 _COMPRESSED = tuple(d for d, e in ELEMENTS.items() if e.kind != "bool")
@@ -113,8 +118,13 @@ def _event(f: Builder, ops: Operands, e: Value) -> tuple[Value, Value]:
 
 
 def _by_rows(f: Builder, ops: Operands) -> None:
-    """As many vectors of y as registers hold; for each strip, all events."""
+    """As many vectors of y as registers hold; for each strip, all events. A long y would make short
+    jumps through W of that: there, eight events at a time are added to longer strips."""
     count, _, _, n, w, ldw, y, accumulate = f.params
+    if ops.exact_in_c:
+        with f.when(f.icmp("sgt", n, LONG)):
+            _by_groups(f, ops)
+            f.ret()
     target = f.module.target
     lanes = ops.lanes(target)
     wide = 16 if target.vector_registers >= 32 else 8
@@ -146,6 +156,25 @@ def _by_rows(f: Builder, ops: Operands) -> None:
         with f.loop(first, f.sub(n, step - 1), step, name="strip") as loop:
             strip(loop.index, vectors, size)
         first = loop.index
+
+
+def _by_groups(f: Builder, ops: Operands) -> None:
+    count, _, _, n, w, ldw, y, accumulate = f.params
+    c = ops.memory("c")
+    with f.when(f.not_(accumulate)):
+        f.call(require(f.module, FILL, ops.c), y, zero(c), n)
+    with f.loop(0, n, STRIP, name="strip") as strip:
+        bounds = strip.index, f.imin(f.add(strip.index, STRIP), n)
+
+        def add(first: Value, size: int) -> None:
+            each = [_event(f, ops, f.add(first, i)) for i in range(size)]
+            rows = [f.gep(ops.memory("b"), w, f.mul(at, ldw)) for at, _ in each]
+            add_scaled_rows(f, ops, [x for _, x in each], rows, y, bounds)
+
+        with f.loop(0, f.sub(count, ROWS - 1), ROWS, name="events") as group:
+            add(group.index, ROWS)
+        with f.loop(group.index, count, name="event") as one:
+            add(one.index, 1)
 
 
 def _by_columns(f: Builder, ops: Operands) -> None:

@@ -11,6 +11,8 @@ the result has the type of sums (f32 for halves, i32 for narrow integers).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dlc.targets.cpu.kernels.dots import write_dot, write_gemv
 from dlc.targets.cpu.kernels.operands import OPERANDS, Operands
 from dlc.targets.cpu.kernels.registry import Family, Key, Params
@@ -74,6 +76,18 @@ def _add_rows(f: Builder, ops: Operands, at: Value, count: int, first: Value, la
         k = f.add(at, i)
         factors.append(ops.load(f, "a", f.gep(ops.memory("a"), x, f.mul(k, incx))))
         rows.append(f.gep(ops.memory("b"), w, f.mul(k, ldw)))
+    add_scaled_rows(f, ops, factors, rows, y, (first, last))
+
+
+def add_scaled_rows(
+    f: Builder,
+    ops: Operands,
+    factors: Sequence[Value],
+    rows: Sequence[Value],
+    y: Value,
+    bounds: tuple[Value, Value],
+) -> None:
+    """y[j] += factors[0] rows[0][j] + …, one after the other, for j within the bounds."""
 
     def turn(j: Value, lanes: int) -> None:
         place = f.gep(ops.memory("c"), y, j)
@@ -83,6 +97,7 @@ def _add_rows(f: Builder, ops: Operands, at: Value, count: int, first: Value, la
             total = ops.mac(f, factor, b, total)
         ops.store(f, total, place)
 
+    first, last = bounds
     vector_loop(f, last, ops.lanes(f.module.target), turn, first)
 
 

@@ -44,7 +44,15 @@ def test_compress(run_kernel: Run, where: str, dtype: str) -> None:
 def test_events(run_kernel: Run, where: str, dtype: str) -> None:
     rng = np.random.default_rng(SEED)
     t = NUMPY[dtype]
-    for count, n, k in ((0, 5, 3), (3, 0, 4), (1, 1, 1), (5, 15, 9), (20, 300, 40), (7, 17, 7)):
+    for count, n, k in (
+        (0, 5, 3),
+        (3, 0, 4),
+        (1, 1, 1),
+        (5, 15, 9),
+        (20, 300, 40),
+        (7, 17, 7),
+        (19, 2600, 9),
+    ):
         for add in (False, True):
             w = rng.integers(-9, 9, (k, n + 2)).astype(t)
             idx = rng.integers(0, k, count).astype(np.int32)
@@ -64,7 +72,7 @@ def test_events(run_kernel: Run, where: str, dtype: str) -> None:
 
 def test_both_layouts_give_equal_bits(run_kernel: Run) -> None:
     rng = np.random.default_rng(SEED)
-    n, k, count = 301, 90, 50
+    n, k, count = 1301, 90, 50
     w = rng.standard_normal((k, n)).astype(np.float32)
     idx = rng.integers(0, k, count).astype(np.int32)
     val = rng.standard_normal(count).astype(np.float32)
