@@ -35,7 +35,8 @@ class Body:
 
     `frame_source` gives the frame's address: a parameter, or a variable that calls change. `cells`
     are byte offsets of homes in the frame, `slots_at` that of the first slot. `unwind` is the label
-    that leaves the LLVM function with the status in the context.
+    that leaves the LLVM function with the status in the context. `described` are the LLVM
+    function's debug description and its place, if there is one.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Body:
         *,
         cells: Mapping[Home, int] | None = None,
         slots_at: int = 0,
+        described: tuple[str, Loc] = ("", NOWHERE),
     ) -> None:
         self.unit, self.f, self.fn, self.ctx = unit, f, fn, ctx
         self.unwind = unwind
@@ -61,6 +63,8 @@ class Body:
         self._fixed: dict[str, Value] = {}
         self._locals: dict[Home, Value] = {}
         self._known: list[dict[Dim | None, Value]] = [{}]
+        self._described = described
+        self.locate(fn.loc)
 
     # -- statements -------------------------------------------------------------------------------
 
@@ -71,14 +75,16 @@ class Body:
             emit = self._emitters.get(type(s))
             if emit is None:
                 raise InternalError(f"no code for {type(s).__name__}", stage="emit")
-            if self.unit.options.debug:
-                self.locate(getattr(s, "loc", NOWHERE))
+            self.locate(getattr(s, "loc", NOWHERE))
             emit(self, s)
         self._known.pop()
 
     def locate(self, loc: Loc) -> None:
-        """From here on, instructions belong to this place in the source."""
-        raise InternalError("no debug information yet", stage="emit")
+        """From here on, instructions belong to this place in the source; without one, to that of
+        what came before."""
+        debug = self.unit.debug
+        if debug is not None and (loc != NOWHERE or not self.f.debug):
+            self.f.debug = debug.location(*self._described, loc)
 
     def forget(self) -> None:
         """What was known of the frame no longer holds: control comes from elsewhere."""

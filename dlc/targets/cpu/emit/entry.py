@@ -69,7 +69,8 @@ def results_of(fn: BFunction) -> tuple[Result, ...]:
 def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     """The raw entry of a function."""
     name = entry_symbol(unit.options.prefix, fn.name)
-    f = Builder(unit.module, name, "i32", _PARAMS, linkage=unit.options.raw)
+    subprogram = unit.subprogram(name, fn)
+    f = Builder(unit.module, name, "i32", _PARAMS, linkage=unit.options.raw, subprogram=subprogram)
     dims, args, outs, given, bytes_, err = f.params
     # Null is the answer of an allocation that failed, so the arena is never there.
     none = f.let("ptr", f"inttoptr i64 {context.ALIGN} to ptr")
@@ -77,7 +78,8 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     ctx = f.alloca("i8", context.CONTEXT_BYTES, 8)
     _start_context(f, ctx, arena, bytes_, unit.options.fuel)
     unwind = f.label("unwind")
-    b = Body(unit, f, fn, ctx, lambda: arena, emitters, unwind)
+    described = (subprogram, fn.loc)
+    b = Body(unit, f, fn, ctx, lambda: arena, emitters, unwind, described=described)
     misaligned = f.and_(f.or_(f.cast("ptrtoint", arena, INDEX), bytes_), 63)
     ok = f.and_(f.icmp("eq", misaligned, 0), f.icmp("sge", bytes_, 0))
     b.check(ok, "arg", fn.loc, bytes_, 64, "arena: not aligned to 64 bytes")

@@ -19,10 +19,18 @@ from dlc.typesys.dtypes import DType
 def emit_function(unit: Unit, fn: BFunction, emitters: Emitters) -> None:
     """An ordinary function."""
     declared = unit.internal(fn)
-    f = Builder(unit.module, declared.name, declared.signature.result, declared.signature.params)
+    subprogram = unit.subprogram(declared.name, fn)
+    f = Builder(
+        unit.module,
+        declared.name,
+        declared.signature.result,
+        declared.signature.params,
+        subprogram=subprogram,
+    )
     ctx, frame, *rest = f.params
     unwind = f.label("unwind")
-    b = Body(unit, f, fn, ctx, lambda: frame, emitters, unwind)
+    described = (subprogram, fn.loc)
+    b = Body(unit, f, fn, ctx, lambda: frame, emitters, unwind, described=described)
     for name, x in zip(fn.dims, rest, strict=False):
         b.fix(name, x)
     for p, x in zip(fn.params, rest[len(fn.dims) :], strict=True):

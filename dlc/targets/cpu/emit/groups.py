@@ -36,6 +36,7 @@ class GroupBody(Body):
             text.unwind,
             cells={h: at for h, at in layout.cells.items() if h in layout.saved},
             slots_at=layout.header,
+            described=text.described,
         )
         self.text = text
 
@@ -46,7 +47,10 @@ class GroupText:
     def __init__(self, unit: Unit, number: int, emitters: Emitters) -> None:
         self.unit, self.emitters = unit, emitters
         self.functions = unit.groups[number]
-        self.f = Builder(unit.module, f"dlc.group.{number}", "i32", _PARAMS)
+        name = f"dlc.group.{number}"
+        subprogram = unit.subprogram(name, self.functions[0])
+        self.described = (subprogram, self.functions[0].loc)
+        self.f = Builder(unit.module, name, "i32", _PARAMS, subprogram=subprogram)
         self.entry = {fn.name: self.f.label("enter") for fn in self.functions}
         self.frame_variable = self.f.alloca("ptr", 1, 8)
         self.returned_variable = self.f.alloca("ptr", 1, 8)

@@ -19,6 +19,7 @@ from dlc.memory.form import (
     Variant,
 )
 from dlc.memory.frame import FrameLayout, frame_layout, statements
+from dlc.targets.cpu.emit.debug import DebugInfo
 from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Function, Module, Signature, Target
 from dlc.targets.cpu.llvm.module import Linkage
 from dlc.targets.cpu.schema import Schema
@@ -70,7 +71,12 @@ class Unit:
         self.allocating = _allocating(bmodule)
         self.types: Mapping[str, AdtDecl] = _types(bmodule)
         self.schema = Schema.of(self.types)
+        self.debug = DebugInfo(self.module) if options.debug else None
         self._layouts: dict[str, FrameLayout] = {}
+
+    def subprogram(self, name: str, fn: BFunction) -> str:
+        """The debug description of the LLVM function `name`, made of `fn`; "" without debug."""
+        return self.debug.subprogram(fn.name, name, fn.loc) if self.debug else ""
 
     def group_of(self, fn: BFunction) -> frozenset[str]:
         """The names of the functions of a function's recursive group; empty if it has none."""

@@ -218,7 +218,7 @@ CHECKS = """source 0 "checks.dl"
 fn @main[N, M](%x: f32[N], %y: f32[M], %i: i32) -> (f32) {entry=true} !0:1:1 {
   %zero = const {value=0} : i32
   %ok = ge %i, %zero : bool
-  assert %ok {message="the index is not negative, which is what this message tells everybody"} !0:4:5
+  assert %ok {message="an index is not negative, which is what this message tells everybody"} !0:4:5
   check_dims {left=dim(N), right=dim(M), message="x and y"} !0:5:6
   %v = index %x, %i : f32 !0:6:7
   %k = floordiv %i, %i : i32 !0:7:8
@@ -237,7 +237,7 @@ def test_statuses_say_where_and_what() -> None:
 
     e = failure(3, 3, -1)
     assert (e.status, e.line, e.column) == ("assert", 4, 5)
-    assert e.what == "the index is not negative, which is what this message tells eve"
+    assert e.what == "an index is not negative, which is what this message tells ever"
     e = failure(3, 4, 1)
     assert (e.status, e.line, e.column, e.got, e.want) == ("shape", 5, 6, 3, 4)
     assert e.what == "x and y"
