@@ -17,6 +17,7 @@ from dlc.autodiff.places import Places
 from dlc.autodiff.residuals import Residuals
 from dlc.autodiff.structure_rules import RULES, payload_cotangent
 from dlc.autodiff.tangents import Tangents
+from dlc.autodiff.tiles import tilings
 from dlc.ir.core import Op, Region, Value, freeze_attrs
 from dlc.ops.build import Builder
 from dlc.ops.registry import card_of
@@ -66,10 +67,19 @@ class Backward:
 
     def block(self, block: Block, p: Places) -> None:
         """Runs the block's nodes in reverse; cotangents of its terminator's operands are in `p`."""
+        tiling = tilings(block, self.makers)
         for n in reversed(block.nodes[:-1]):
-            if any(r in p.ct for r in n.results):
-                p.b.loc = n.loc
+            p.b.loc = n.loc
+            for r in n.results:
+                if r in tiling.slices:
+                    tiling.assemble(r, p)
+            if n.results and n.results[0] in tiling.members:
+                if n.results[0] in p.ct:
+                    tiling.keep(n, p.ct.pop(n.results[0]))
+            elif any(r in p.ct for r in n.results):
                 self.node(n, p)
+        for x in tiling.slices:
+            tiling.assemble(x, p)  # those that were defined outside the block
 
     def node(self, n: Node, p: Places) -> None:
         d = [p.ct.pop(r, None) for r in n.results]

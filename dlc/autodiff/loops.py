@@ -10,6 +10,7 @@ from dlc.autodiff.mirror import Block, Node
 from dlc.autodiff.places import Places
 from dlc.autodiff.residuals import Residuals, nodes_of
 from dlc.autodiff.tangents import hidden
+from dlc.autodiff.tiles import as_dim
 from dlc.diag import InternalError
 from dlc.ir.core import Op, Region, Value, freeze_attrs
 from dlc.ir.rewrite import Substitution
@@ -200,7 +201,7 @@ class _LoopResiduals:
 
     def _static_turns(self, w: Backward) -> Dim | None:
         """The number of turns as a dim, if both bounds are dims and it cannot be negative."""
-        lo, hi = (_as_dim(w.makers, v) for v in self.n.operands[:2])
+        lo, hi = (as_dim(w.makers, v) for v in self.n.operands[:2])
         if lo is None or hi is None or not hi.at_least(lo):
             return None
         return hi - lo
@@ -256,16 +257,3 @@ class _LoopResiduals:
         if self.reverse:
             return b.emit("sub", b.emit("sub", hi, b.scalar(1, hi.tensor.dtype)), at)
         return b.emit("sub", at, lo)
-
-
-def _as_dim(makers: dict[Value, Node], v: Value) -> Dim | None:
-    n = makers.get(v)
-    if n is None:
-        return None
-    if n.name == "dim":
-        value = n.attrs["value"]
-        assert isinstance(value, (Dim, int))
-        return Dim.of(value)
-    if n.name == "const" and isinstance(n.attrs["value"], int):
-        return Dim.const(n.attrs["value"])
-    return None
