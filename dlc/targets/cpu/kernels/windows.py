@@ -234,6 +234,10 @@ def window_vector(
         overloads = (t, pointers)
         return [f.intrinsic("llvm.masked.gather", t, each, mask, none, overloads=overloads)]
 
+    if step.text == "1":
+        return dense(first)
+    if step.text == "2":
+        return every_other()[0]
     (values,) = f.if_else(
         f.icmp("eq", step, 1),
         lambda: [dense(first)],
