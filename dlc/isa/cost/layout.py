@@ -44,8 +44,11 @@ class C(IntEnum):
     """Cycle of the last step's broadcast, within the present array operation."""
     SLOT = 13
     DENSE = 14
+    """1 for the dense twin."""
     READY = 15
     """Cycle from which the scalar core's special registers, frames and residuals are settled."""
+    HEAT = 16
+    """Address of the busy cycles of each element in each traced operation of the array, or 0."""
 
 
 class U(IntEnum):
@@ -95,6 +98,7 @@ class CostLayout:
     done: int
     entries: int
     last: int
+    before: int
     busy: int
     starved: int
     ring: int
@@ -110,7 +114,7 @@ def cost_layout(isa: Isa) -> CostLayout:
         **{name: isa.file(name).count for name in ("r", "f", "T", "W", "Q")},
         "board": 4 * INTERVALS,
         "counters": len(counter_names(isa.actions, isa.spaces)),
-        **dict.fromkeys(("done", "entries", "last", "busy", "starved"), PES),
+        **dict.fromkeys(("done", "entries", "last", "before", "busy", "starved"), PES),
         "ring": RING,
     }
     at = len(C)

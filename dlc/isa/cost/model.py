@@ -50,7 +50,17 @@ class CostModel:
         self.array = ArrayRun(array, [0] * array.pes, [0] * array.pes)
         self.board: list[tuple[int, int, int, bool]] = []
         self.trace: list[tuple[int, int, int, int, int, int]] = []
+        self.heat: list[list[int]] = []
         self._facts: dict[str, tuple[Resources, t.Expr | None]] = {}
+
+    def final(self) -> npt.NDArray[np.int64]:
+        """The cost state, with what the array's elements did."""
+        for at, values in (
+            (self.layout.busy, self.array.busy),
+            (self.layout.starved, self.array.starved),
+        ):
+            self.words[at : at + len(values)] = values
+        return self.words
 
     # -- evaluation of clauses ---------------------------------------------------------------------
 
@@ -77,10 +87,12 @@ class CostModel:
         needs, fence = self._facts[instruction.mnemonic]
         dram = self._count(machine.runtime, decoded)
         unit = self.isa.unit_number(instruction.work.unit)
+        before = list(self.array.busy)
         cycles = self._cycles(machine.runtime, decoded, unit)
         ready = self._ready(machine.runtime, decoded, needs)
         end = self._issue(int(machine.state.scalars[S.PC]), unit, cycles, dram, ready)
         self._settle(machine.runtime, decoded, needs, end)
+        self.heat.append([now - then for now, then in zip(self.array.busy, before, strict=True)])
         if fence is not None:
             mask = self._value(machine.runtime, decoded, fence)
             for number in range(len(self.isa.units)):

@@ -108,11 +108,27 @@ def _issue(isa: Isa, layout: CostLayout) -> str:
     cause = b.select(_test(b, "sgt", start, opened), "i64", "2", waited)
     traced = words.get(C.TRACED)
 
+    def heat() -> None:
+        pes = words.get(layout.array + P.PES)
+        first = _times(b, traced, pes)
+        target = b.op(f"inttoptr i64 {words.get(C.HEAT)} to ptr")
+
+        def element(p: str) -> tuple[()]:
+            now, then = words.get(_plus(b, p, layout.busy)), words.get(_plus(b, p, layout.before))
+            b.store("i64", _minus(b, now, then), target, _plus(b, first, p), 8)
+            return ()
+
+        b.loop(pes, element)
+
     def note() -> None:
         trace = b.op(f"inttoptr i64 {words.get(C.TRACE)} to ptr")
         first = _times(b, traced, TRACE_WORDS)
         for k, value in enumerate(("%pc", "%unit", head, start, end, cause)):
             b.store("i64", value, trace, _plus(b, first, k), 8)
+        array = next(k for k, unit in enumerate(isa.units) if unit.model == "array")
+        wanted = _test(b, "ne", words.get(C.HEAT), 0)
+        here = _test(b, "eq", "%unit", array)
+        b.when(b.op(f"and i1 {wanted}, {here}"), heat)
 
     b.when(_test(b, "slt", traced, words.get(C.TRACE_LIMIT)), note)
     words.set(C.TRACED, _plus(b, traced, 1))
@@ -205,6 +221,7 @@ def _array_start(layout: CostLayout) -> str:
 
     def clear(p: str) -> tuple[()]:
         words.set(_plus(b, p, layout.done), "0")
+        words.set(_plus(b, p, layout.before), words.get(_plus(b, p, layout.busy)))
         return ()
 
     b.loop(pes, clear)
