@@ -1,0 +1,66 @@
+"""`dlc opt`: passes on IR text."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dlc.cli.outcome import EXIT_DIAGNOSTICS, Outcome, say
+
+
+@click.command(help="Run passes on a module in IR text and print the result.")
+@click.argument("file")
+@click.option("-p", "--passes", default="", help="Comma-separated names, in order. See --list.")
+@click.option("--list", "listing", is_flag=True, help="List the passes and end.")
+@click.option("--no-locations", is_flag=True, help="Print without source positions.")
+@click.option("--verify/--no-verify", default=True, help="Run the verifier between passes.")
+@click.option("--time-passes", is_flag=True, help="Say how long each pass took.")
+def command(
+    file: str, passes: str, listing: bool, no_locations: bool, verify: bool, time_passes: bool
+) -> None:
+    from dlc.autodiff.expand import differentiate
+    from dlc.ir.printer import print_module
+    from dlc.ir.reader import ReadError, read_module
+    from dlc.ops.verify import problems
+    from dlc.passes.base import Pass, run_passes
+    from dlc.passes.pipeline import PASSES
+
+    known = {**PASSES, "autodiff": Pass("autodiff", "derivatives into calls", differentiate)}
+    if listing:
+        for p in known.values():
+            click.echo(f"{p.name:10} {p.line}")
+        return
+    names = [n.strip() for n in passes.split(",") if n.strip()]
+    unknown = [n for n in names if n not in known]
+    if unknown:
+        hint = f"`dlc opt --list {file}` lists them"
+        raise click.UsageError(f"no pass is called `{unknown[0]}`; {hint}")
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        module = read_module(text)
+    except OSError as e:
+        raise click.ClickException(f"cannot read {file}: {e.strerror}") from e
+    except (ReadError, UnicodeDecodeError) as e:
+        say(f"{file}:{e}")
+        raise Outcome(EXIT_DIAGNOSTICS) from e
+    found = problems(module)
+    for problem in found:
+        say(f"{file}: {problem}")
+    if found:
+        raise Outcome(EXIT_DIAGNOSTICS)
+    check = None
+    if verify:
+        from dlc.ops.verify import verify as check_module
+
+        def check(m: object) -> None:
+            from dlc.ir.core import Module
+
+            assert isinstance(m, Module)
+            check_module(m)
+
+    module, timings = run_passes(module, [known[n] for n in names], verify=check)
+    for t in timings if time_passes else ():
+        say(f"{t.name:10} {t.seconds * 1e3:8.2f} ms")
+    click.echo(print_module(module, locations=not no_locations), nl=False)
