@@ -12,6 +12,7 @@ from dlc.isa.model import Field, Instruction, Isa
 from dlc.isa.proofread import HOLE
 
 NAME = re.compile(r"[A-Za-z_.$][\w.$]*")
+_NAMED = re.compile(r"[A-Za-z_.$][\w.$]*([+-]\d+)?")
 _LINE = re.compile(r"\s*(\S+)\s*(.*?)\s*$")
 
 
@@ -124,7 +125,7 @@ def _operand(field: Field, piece: str, resolve: Callable[[Field, str], int] | No
     try:
         if kind.name == "real":
             return real_bits(body)
-        if NAME.fullmatch(body) and resolve is not None:
+        if _NAMED.fullmatch(body) and resolve is not None:
             return resolve(field, body)
         if re.fullmatch(r"[+-]?\d+|0x[0-9a-fA-F]+", body):
             return int(body, 0)

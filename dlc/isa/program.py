@@ -84,8 +84,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """Operand `operand` of word `word` is `symbol` (a symbol's address, or for branch targets a
-    function) plus `addend`."""
+    """Operand `operand` of word `word` is the address of `symbol` plus `addend` bytes."""
 
     word: int
     operand: str

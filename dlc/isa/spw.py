@@ -80,7 +80,7 @@ def _port_json(port: p.Port) -> list[object]:
     return [port.name, port.dtype, list(port.shape), _place_json(port.place)]
 
 
-def _entry_json(e: p.Entry) -> list[object]:
+def entry_json(e: p.Entry) -> list[object]:
     dims = [[d.name, d.register, d.bound, d.made] for d in e.dims]
     return [
         e.name,
@@ -244,7 +244,7 @@ def _dim(value: Any) -> p.Dim:
     return p.Dim(_str(name), _optional(_int, register), _optional(_int, bound), _bool(made))
 
 
-def _entry(value: Any) -> p.Entry:
+def read_entry(value: Any) -> p.Entry:
     name, start, dims, parameters, results = _fields(value, 5)
     return p.Entry(
         _str(name), _int(start), _list(_dim, dims), _list(_port, parameters), _list(_port, results)
@@ -355,7 +355,7 @@ _SECTIONS: dict[
         lambda f: [f.name, f.start, f.frame_words, f.stack_words, f.tape_words],
         _function,
     ),
-    b"ENTR": _table("entries", _entry_json, _entry),
+    b"ENTR": _table("entries", entry_json, read_entry),
     b"MARK": _table("marks", lambda m: [m.word, m.file, m.line, m.column], _mark),
     b"COST": _table("predicted", list, _prediction),
 }

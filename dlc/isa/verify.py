@@ -37,7 +37,7 @@ RULES: dict[str, str] = {
     "entry": "entries start at words, and their parameters and results have places",
     "symbol": "symbols name bytes of their space",
     "function": "a named function is one that is called or entered",
-    "relocation": "relocations name words, operands and symbols",
+    "relocation": "relocations name words, operands and symbols, and agree with the words",
     "marks": "marks of sources ascend",
     "memories": "sizes of spaces are multiples of 64, and the heap starts inside DRAM",
     "images": "images lie in their spaces; frames and residuals start empty",
@@ -292,14 +292,14 @@ def _metadata(
                 "function",
                 f"`{function.name}` at word {function.start} is neither called nor entered",
             )
-    names = {symbol.name for symbol in program.symbols} | {
-        function.name for function in program.functions
-    }
+    symbols = {symbol.name: symbol.address for symbol in program.symbols}
     for r in program.relocations:
+        names = (
+            {f.name for f in text[r.word].instruction.operands} if 0 <= r.word < len(text) else ()
+        )
         if (
-            not 0 <= r.word < len(text)
-            or r.symbol not in names
-            or r.operand not in {f.name for f in text[r.word].instruction.operands}
+            r.operand not in names
+            or text[r.word][r.operand] != symbols.get(r.symbol, -1) + r.addend
         ):
             yield Finding("relocation", f"operand `{r.operand}` of word {r.word} as `{r.symbol}`")
     words = [mark.word for mark in program.marks]
