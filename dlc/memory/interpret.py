@@ -18,11 +18,11 @@ from dlc.ir.core import NOWHERE, Attr, Loc, Op, Value, freeze_attrs
 from dlc.memory import form as f
 from dlc.memory.frame import field_offset, statements
 from dlc.memory.image import Memory, closed, get_value, layout, put_value, sizes
-from dlc.ops.card import Run, RunError
+from dlc.ops.card import Run, RunError, Trait
 from dlc.ops.registry import card_of
 from dlc.typesys.dims import Dim
-from dlc.typesys.dtypes import I64, DType
-from dlc.typesys.types import AdtType, ListType, TensorType, Type
+from dlc.typesys.dtypes import I64, DType, dtype_of_numpy
+from dlc.typesys.types import ListType, TensorType, Type
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class _Machine:
         places.update(zip(fn.results, found, strict=True))
         types = {p.reg: p.type for p in fn.params}
         types.update(zip(fn.results, fn.result_types, strict=True))
-        hidden = dict(zip(fn.result_names, (d.evaluate(frame.env) for d in fn.result_dims)))
+        found_dims = (d.evaluate(frame.env) for d in fn.result_dims)
+        hidden = dict(zip(fn.result_names, found_dims, strict=True))
         return Outcome(
             tuple(self.result(places[r], types[r], env | hidden) for r in fn.returns),
             memory.peak,
@@ -310,7 +311,7 @@ class _Frame:
         """Points are independent, so they are all done at once; destinations that are not exactly
         an operand are poisoned first."""
         for o in s.outs:
-            if not any(_same_bytes(o, i) for i in s.ins):
+            if o not in s.ins:
                 self._poison(o)
         space = sizes(s.space, self.env)
         ins = [np.array(self.array(v)) for v in s.ins]
@@ -428,8 +429,10 @@ class _Frame:
             )
             for i, (r, field) in enumerate(zip(case.payload, c.fields, strict=True)):
                 cell, t = at + field_offset(c, i), field.type
-                scalar = isinstance(t, TensorType) and not t.rank
-                self.put(r, self.memory.load(cell, t.dtype) if scalar else self.memory.cell(cell))
+                if isinstance(t, TensorType) and not t.rank:
+                    self.put(r, self.memory.load(cell, t.dtype))
+                else:
+                    self.put(r, self.memory.cell(cell))
         self.block(case.body)
 
     def counted(self, s: f.For) -> None:
@@ -478,18 +481,10 @@ def _typed_arguments(callee: f.BFunction, args: list[Any]) -> list[Any]:
 
 
 def _updates(op: str) -> bool:
-    from dlc.ops.card import Trait
-
     return Trait.UPDATE in card_of(op).traits
 
 
-def _same_bytes(a: f.View, b: f.View) -> bool:
-    return a == b
-
-
 def _dtype_of(a: Any) -> DType:
-    from dlc.typesys.dtypes import dtype_of_numpy
-
     d = dtype_of_numpy(np.asarray(a).dtype)
     assert d is not None
     return d
@@ -542,5 +537,3 @@ _RULES: Mapping[type[Any], Callable[[_Frame, Any], None]] = {
     f.Loop: _Frame.loop,
     f.Call: _Frame.call,
 }
-
-__all__ = ["AdtType", "Outcome", "interpret"]

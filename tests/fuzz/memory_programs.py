@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dlc.ir.core import AdtDecl, Constructor, Field, Function, Module, Value
+from dlc.ir.core import AdtDecl, Constructor, Field, Function, Module, Signature, Value
 from dlc.ir.names import DimNames
 from dlc.ops.build import Builder
 from dlc.typesys.dims import Dim
@@ -66,6 +66,7 @@ class _Generator:
         self.adts = {"Box": self.t.adt()}
         self.helpers: list[Function] = []
         self.left = 0
+        self.common: list[Type] = []
 
     # -- choices
 
@@ -83,6 +84,8 @@ class _Generator:
     def module(self) -> tuple[Module, list[Any], dict[str, int]]:
         for k in range(self.below(3)):
             self.helpers.append(self.function(f"help{k}", 4 + self.below(5), helper=True))
+        if self.chance(0.5):
+            self.helpers.append(self.recursion("walk", 2 + self.below(6)))
         main = self.function("main", 8 + self.below(14), helper=False)
         functions = {f.name: f for f in (*self.helpers, main)}
         dims = {"N": self.pick([1, 2, 3, 5]), "M": self.pick([1, 2, 3])}
@@ -91,11 +94,14 @@ class _Generator:
 
     def function(self, name: str, size: int, *, helper: bool) -> Function:
         params = [self.pick(self.t.all) for _ in range(2 + self.below(4))]
+        self.common = [self.pick(self.t.all) for _ in range(3)]
         b = Builder(self.adts, DimNames(("N", "M")), params=tuple(map(Value, params)))
         values = list(b.params)
         self.left = size
         self.block(b, values, 0, size)
         results = [self.find(b, values, self.pick(self.t.all)) for _ in range(1 + self.below(3))]
+        if not helper:
+            results += [self.pick(values) for _ in range(self.below(5))]
         inout: list[tuple[int, int]] = []
         for i, p in enumerate(params):
             if isinstance(p, (TensorType, ListType)) and self.chance(0.4 if helper else 0.2):
@@ -105,6 +111,33 @@ class _Generator:
         if not helper:
             attrs["entry"] = True
         return b.function(name, ("N", "M"), b.return_(*results), attrs=attrs)
+
+    def recursion(self, name: str, size: int) -> Function:
+        """A function that calls itself with the rest of a box, and merges what comes back."""
+        params = [BOX, *(self.pick(self.t.all) for _ in range(1 + self.below(3)))]
+        results = [self.pick(self.t.all) for _ in range(1 + self.below(3))]
+        inout: list[tuple[int, int]] = []
+        for i, p in enumerate(params):
+            if isinstance(p, (TensorType, ListType)) and self.chance(0.5):
+                inout.append((i, len(results)))
+                results.append(p)
+        attrs = {"inout": tuple(inout)} if inout else {}
+        b = Builder(self.adts, DimNames(("N", "M")), params=tuple(map(Value, params)))
+        signature = Signature(name, ("N", "M"), tuple(params), tuple(results))
+        self.left, self.common = size, results
+        leaf, node = b.case(b.params[0], "Nil"), b.case(b.params[0], "Pair")
+        out = self.inner(leaf, [*b.params, *leaf.params], 1, results)
+        regions = [leaf.yield_(*out)]
+        self.left = size
+        mine = [*b.params, *node.params]
+        for _ in range(1 + self.chance(0.3)):
+            self.block(node, mine, 2, 1 + self.below(3))
+            args = [node.params[2], *(self.find(node, mine, t) for t in params[1:])]
+            mine += node.call(signature, args, [N, M])
+        out = self.inner(node, mine, 1, results)
+        regions.append(node.yield_(*out))
+        made = b.match_(b.params[0], ("Nil", "Pair"), regions)
+        return b.function(name, ("N", "M"), b.return_(*made), attrs=attrs)
 
     def argument(self, t: Type, dims: dict[str, int]) -> Any:
         if isinstance(t, TensorType):
@@ -172,7 +205,8 @@ class _Generator:
         return [self.find(b, values, t) for t in types]
 
     def some_types(self) -> list[Type]:
-        return [self.pick(self.t.all) for _ in range(self.below(4))]
+        kinds = self.common if self.chance(0.7) else self.t.all
+        return [self.pick(kinds) for _ in range(self.below(4))]
 
     def do_if(self, b: Builder, values: list[Value], depth: int) -> None:
         types = self.some_types()
@@ -215,9 +249,7 @@ class _Generator:
             go = inner.emit("lt", self.find(inner, mine, self.t.i), inner.scalar(2, I32))
             out = [go, *out]
         lo, hi = b.scalar(self.below(2), I32), b.scalar(self.below(5), I32)
-        values += b.for_(
-            lo, hi, inits, inner.yield_(*out), exits=exits, reverse=self.chance(0.2)
-        )
+        values += b.for_(lo, hi, inits, inner.yield_(*out), exits=exits, reverse=self.chance(0.2))
 
     def do_loop(self, b: Builder, values: list[Value], depth: int) -> None:
         types = [self.t.i, *self.some_types()]
@@ -293,6 +325,19 @@ class _Generator:
     def put_row(self, b: Builder, values: list[Value]) -> None:
         x, v = self.find(b, values, self.t.m), self.find(b, values, self.t.v)
         values.append(b.emit("insert", x, v, self.index(b, values, M)))
+
+    def made_row(self, b: Builder, values: list[Value]) -> None:
+        """A row made for its place, with something else going on in between."""
+        x = self.find(b, values, self.t.m)
+        at = self.pick([b.scalar(0, I32), b.emit("sub", b.dim(M), b.scalar(1, I32))])
+        v = self.find(b, values, self.t.v)
+        if self.chance(0.3):
+            v = b.emit("index", x, at, in_bounds=True)
+        v = b.emit("neg", v)
+        if self.chance(0.4):
+            self.pick([self.row, self.summed, self.called, self.product])(b, values)
+        y = b.emit("insert", x, v, at, in_bounds=True)
+        values += [y] if self.chance(0.8) else [v, y]
 
     def put_element(self, b: Builder, values: list[Value]) -> None:
         x, v = self.find(b, values, self.t.v), self.find(b, values, self.t.s)
@@ -372,7 +417,7 @@ class _Generator:
 
 _SIMPLE: tuple[Any, ...] = (
     "elementwise", "elementwise", "elementwise", "selected", "row", "element", "half", "turned",
-    "spread", "filled", "counted", "joined", "joined", "put_row", "put_row", "put_element",
+    "spread", "filled", "counted", "joined", "joined", "put_row", "made_row", "put_element",
     "put_slice", "summed", "product", "outer", "scattered", "hidden", "pushed", "pushed", "taken",
     "taken", "boxed", "called", "called",
 )  # fmt: skip

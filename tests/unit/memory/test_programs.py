@@ -83,6 +83,17 @@ fn @main[N](%x: f32[N], %y: f32[N]) -> (f32[2*N], f32[N]) {
   %e = sub %a, %b : f32[N]
   return %d, %e
 }""",
+    "a piece read backwards": """
+fn @main[N](%x: f32[N], %y: f32[N]) -> (f32) {
+  %c = cos %x : f32[N]
+  %a = sin %y : f32[N]
+  %r = reverse %c {axis=0} : f32[N]
+  %s = reverse %a {axis=0} : f32[N]
+  %d = concat %r, %s {axis=0} : f32[2*N]
+  %i = iota {size=dim(2*N), dtype=dtype(f32)} : f32[2*N]
+  %m = contract %d, %i {spec="i,i->"} : f32
+  return %m
+}""",
     "insert into a parameter": """
 fn @main[N](%x: f32[N], %y: f32[N]) -> (f32[N], f32[N]) {
   %i = const {value=1} : i32
@@ -303,6 +314,38 @@ fn @main[N](%x: f32[N], %n: i32) -> (f32[N]) {
   %v = const {value=3.0} : f32
   %r = insert %x, %v, %n : f32[N]
   %s = index %r, %n : f32
+  return %r
+}""",
+    "a check before the row is made": """
+fn @fails[N](%x: f32[N]) -> (f32[N]) {
+  %f = const {value=false} : bool
+  assert %f {message="no"}
+  %y = exp %x : f32[N]
+  return %y
+}
+fn @main[N](%x: f32[N], %n: i32) -> (f32[2, N]) {
+  %u0 = broadcast %x {shape=[2, dim(N)]} : f32[2, N]
+  %u = exp %u0 : f32[2, N]
+  %v = call %x {fn="fails", dims=[dim(N)]} : f32[N]
+  %r = insert %u, %v, %n : f32[2, N]
+  return %r
+}""",
+    "captured and not used again": """
+fn @main[N](%x: f32[N], %n: i32) -> (f32) {
+  %o = const {value=0} : i32
+  %zero = const {value=0.0} : f32
+  %y = cos %x : f32[N]
+  %w = contract %x, %y {spec="i,j->ij"} : f32[N, N]
+  %z = contract %w, %x {spec="ij,j->i"} : f32[N]
+  %r = for %o, %n, %zero
+    (%i: i32, %s: f32) {
+      %c = contract %z, %z {spec="i,i->"} : f32
+      %t = contract %w, %x {spec="ij,i->j"} : f32[N]
+      %d = contract %t, %t {spec="i,i->"} : f32
+      %e = add %c, %d : f32
+      %f = add %e, %s : f32
+      yield %f
+    } : f32
   return %r
 }""",
     "with an exit": """
