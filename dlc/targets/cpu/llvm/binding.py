@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
+import tempfile
+import threading
 from typing import Any, cast
 
 import llvmlite.binding as _llvm  # type: ignore[reportMissingTypeStubs]
@@ -33,6 +37,36 @@ def has_target(triple: str) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+_UNKNOWN = re.compile(r"'([^']*)' is not a recognized (?:processor|feature)")
+_stderr_lock = threading.Lock()
+
+
+def unknown_names(triple: str, cpu: str, features: str, abi: str) -> tuple[str, ...]:
+    """The CPU and the features that LLVM does not know.
+
+    LLVM says so on the process's stderr only, and later ends the process over a CPU that cannot do
+    what the triple wants; so stderr is caught while a machine is made. What else is written is
+    passed on. A process without stderr cannot be asked.
+    """
+    with _stderr_lock, tempfile.TemporaryFile() as caught:
+        try:
+            before = os.dup(2)
+        except OSError:
+            return ()
+        try:
+            os.dup2(caught.fileno(), 2)
+            machine(triple, cpu, features, abi, 0, pic=False)
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+        caught.seek(0)
+        text = caught.read().decode(errors="replace")
+    rest = [line for line in text.splitlines() if not _UNKNOWN.search(line)]
+    if rest:
+        os.write(2, ("\n".join(rest) + "\n").encode())
+    return tuple(dict.fromkeys(_UNKNOWN.findall(text)))
 
 
 def machine(triple: str, cpu: str, features: str, abi: str, level: int, pic: bool) -> Any:

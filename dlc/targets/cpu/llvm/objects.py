@@ -66,6 +66,10 @@ def _elf(data: bytes) -> Symbols:
     return Symbols(tuple(defined), tuple(undefined))
 
 
+# Constants of floating-point code, which the linker merges by content.
+_COFF_CONSTANTS = ("__real@", "__xmm@", "__ymm@", "__zmm@")
+
+
 def _coff(data: bytes) -> Symbols:
     at, count = struct.unpack_from("<II", data, 8)
     strings = at + 18 * count
@@ -81,7 +85,8 @@ def _coff(data: bytes) -> Symbols:
             name = _text(data, strings + int.from_bytes(raw[4:], "little"))
         else:
             name = raw.rstrip(b"\0").decode()
-        (undefined if section == 0 and value == 0 else defined).append(name)
+        if not name.startswith(_COFF_CONSTANTS):
+            (undefined if section == 0 and value == 0 else defined).append(name)
     return Symbols(tuple(defined), tuple(undefined))
 
 

@@ -108,17 +108,29 @@ def host_target() -> Target:
 def named_target(triple: str, cpu: str = "", features: str = "", abi: str = "") -> Target:
     """A machine by name; without a CPU, the oldest that the triple stands for.
 
-    Raises: E0601 for a triple that LLVM cannot generate code for, and for big-endian machines.
+    Raises: E0605 for a triple that LLVM cannot generate code for, E0606 for a CPU or a feature
+    that it does not know.
     """
     arch = triple.split("-")[0]
     if triple == "wasm32":
         triple = "wasm32-unknown-unknown"
     if not binding.has_target(triple):
-        raise CompileError([error("E0601", f"no code generator for the target `{triple}`")])
+        raise CompileError(error("E0605", f"no code generator for the target `{triple}`"))
     if not abi and arch.startswith("riscv64"):
         abi = "lp64d"
         features = features or "+m,+a,+f,+d,+c"
-    return _target(triple, cpu or BASELINES.get(arch, "generic"), features, abi)
+    if cpu and arch in ("x86_64", "amd64"):
+        # LLVM ends the process over a 32-bit CPU; what the triple promises is there in any case.
+        features = f"{features},+64bit,+sse2".removeprefix(",")
+    cpu = cpu or BASELINES.get(arch, "generic")
+    unknown = binding.unknown_names(triple, cpu, features, abi)
+    if unknown:
+        names = ", ".join(f"`{name}`" for name in unknown)
+        found = error("E0606", f"no CPU or feature {names} for the target `{triple}`")
+        raise CompileError(
+            found.with_note("CPUs and features are named as LLVM names them: `haswell`, `+avx2`")
+        )
+    return _target(triple, cpu, features, abi)
 
 
 _UNARY = ("floor", "ceil", "trunc", "roundeven", "sqrt")

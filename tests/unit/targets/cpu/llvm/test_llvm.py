@@ -132,7 +132,25 @@ def test_the_facts_of_known_machines() -> None:
 def test_an_unknown_triple_is_the_users_error() -> None:
     with pytest.raises(CompileError) as e:
         named_target("pdp11-dec-unix")
-    assert e.value.diagnostics[0].code == "E0601"
+    assert e.value.diagnostics[0].code == "E0605"
+
+
+def test_a_cpu_older_than_the_triple() -> None:
+    """LLVM would end the process; what every x86-64 CPU has is assumed."""
+    target = named_target("x86_64-unknown-linux-gnu", "pentium4")
+    compile_object(sum_of_squares(target).text(), target)
+
+
+@pytest.mark.parametrize(("cpu", "features"), [("hasswell", ""), ("haswell", "+avx9")])
+def test_an_unknown_cpu_is_the_users_error(
+    cpu: str, features: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """LLVM would say so on stderr, go on, and end the process later."""
+    with pytest.raises(CompileError) as e:
+        named_target("x86_64-unknown-linux-gnu", cpu, features)
+    assert e.value.diagnostics[0].code == "E0606"
+    assert (features or cpu) in e.value.diagnostics[0].message
+    assert capfd.readouterr().err == ""
 
 
 def test_equal_input_gives_equal_bytes() -> None:
