@@ -23,6 +23,9 @@ from dlc.typesys.dtypes import BOOL, F32, I32, DType
 
 COSTLY = frozenset((*MATH, "div")) - {"floor", "ceil", "trunc", "round", "is_finite"}
 """Operations that are worth gathering strided lanes for."""
+CHEAP = 6
+"""Instructions up to which a program is unrolled."""
+UNROLLED = 4
 
 
 def emit_scalar(b: Body, s: Scalar) -> None:
@@ -106,6 +109,11 @@ class _Program:
             lanes //= 2
         return lanes
 
+    def _is_cheap(self) -> bool:
+        """Whether the loop's own instructions would count beside those of the program."""
+        ops = [instr.op for instr in self.s.body]
+        return len(ops) <= CHEAP and not any(op in COSTLY for op in ops) and self.failed is None
+
     def row(self, row: Row) -> None:
         """The innermost loop. What a row of no turns points to is not read."""
         if row.size.text.isdigit():
@@ -125,8 +133,14 @@ class _Program:
             lanes = 1
         start = f.index(0)
         turn = _Turn(self, row)
+        step = UNROLLED * lanes
+        if lanes > 1 and dense and self._is_cheap() and (size is None or size >= 2 * step):
+            with f.loop(0, f.and_(row.size, -step), step, name="vectors") as loop:
+                for i in range(UNROLLED):
+                    turn.write(f.add(loop.index, i * lanes), lanes, None)
+            start = loop.index
         if lanes > 1 and (size is None or size >= lanes):
-            with f.loop(0, f.and_(row.size, -lanes), lanes, name="vector") as loop:
+            with f.loop(start, f.and_(row.size, -lanes), lanes, name="vector") as loop:
                 turn.write(loop.index, lanes, None)
             start = loop.index
         if size is not None and size % lanes == 0 and lanes > 1:

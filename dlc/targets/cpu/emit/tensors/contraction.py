@@ -42,17 +42,16 @@ def contract(b: Body, spec: str, a: Strided, x: Strided, out: Strided, accumulat
         emit_sums(b, a, x, out, [*both, *left, *right], summed, accumulate)
         return
     core = _Core(_take(left, 0), _take(right, 1), _take_summed(summed))
-    product = core.product()
-    if product is None and core.mirrored().product() is not None:
+    exact = OPERANDS[name].exact_in_c
+    if not core.possible(exact) or (core.product().form() is None and core.mirrored().is_better()):
         core, a, x = core.mirrored(), x, a
         both, left, right, summed = ([mirror(c) for c in g] for g in (both, right, left, summed))
         name = product_dtype(a.dtype, x.dtype, out.dtype)
-        product = core.product()
-    if product is None or name is None:
+    if not core.possible(exact) or name is None:
         loops = [*both, *left, *right, *core.free()]
         emit_sums(b, a, x, out, loops, [*summed, *core.summed()], accumulate)
         return
-    _emit_around(b, name, product, (a, x, out), [*both, *left, *right], summed, accumulate)
+    _emit_around(b, name, core.product(), (a, x, out), [*both, *left, *right], summed, accumulate)
 
 
 def product_dtype(a: DType, b: DType, out: DType) -> str | None:
@@ -125,16 +124,24 @@ class _Core:
     def summed(self) -> list[Letter]:
         return [] if self.inner is None else [self.inner]
 
-    def product(self) -> Product | None:
-        """The product, if a kernel does it as it lies."""
+    def possible(self, exact: bool) -> bool:
+        """Whether a kernel does it: as it lies, or (if partial sums may be kept in c) row by
+        row."""
+        product = self.product()
+        return product.form() is not None or (exact and product.by_rows())
+
+    def is_better(self) -> bool:
+        """Whether a kernel does it as it lies."""
+        return self.product().form() is not None
+
+    def product(self) -> Product:
         none = Letter(ONE, (ZERO, ZERO, ZERO), (False, False, False))
         m, n, k = self.left or none, self.right or none, self.inner or none
-        p = Product(
+        return Product(
             m.size, n.size, k.size,
             (m.strides[0], k.strides[0]), (k.strides[1], n.strides[1]),
             (m.strides[2], n.strides[2]),
         )  # fmt: skip
-        return p if p.form() is not None else None
 
 
 def _emit_around(
@@ -152,7 +159,7 @@ def _emit_around(
     loops = [*free, *summed]
     sizes = [b.dim(c.size) for c in loops]
     strides = [[b.dim(d) for d in c.strides] for c in loops]
-    prepared = product.prepare(b)
+    prepared = product.prepare(b, name)
     add: Value = Value("i1", "true" if accumulate else "false")
     if summed and not accumulate:
         _clear_if_empty(b, operands, free, product, sizes[len(free) :])

@@ -13,7 +13,7 @@ from dlc.targets.cpu.kernels.operands import OPERANDS
 from dlc.targets.cpu.llvm import Value
 from dlc.typesys.dims import Dim
 
-Form = Literal["dot", "outer", "gemv_n", "gemv_t", "gemv_n_left", "gemv_t_left", "gemm"]
+Form = Literal["dot", "outer", "gemv_n", "gemv_t", "gemm", "rows"]
 
 COPIED = 512
 """Elements of a strided vector that are gathered on the stack at a time."""
@@ -32,7 +32,7 @@ class Product:
     c: tuple[Dim, Dim]
 
     def form(self) -> Form | None:
-        """How a kernel does it, or None."""
+        """How a kernel does it as it lies, or None."""
         if self.m == ONE and self.n == ONE:
             return "dot" if self.a[1] == ONE and self.b[0] == ONE else None
         if self.k == ONE:
@@ -50,24 +50,34 @@ class Product:
             return None
         return "gemm"
 
+    def by_rows(self) -> bool:
+        """Whether it can be done row by row of c, with rows of a gathered first."""
+        return self.b[0] == ONE and (self.c[1] == ONE or self.n == ONE)
+
     def _variant(self) -> str | None:
         """Which of the kernel's orders the operands have."""
         a = "n" if self.a[1] == ONE else "t" if self.a[0] == ONE else None
         b = "n" if self.b[1] == ONE else "t" if self.b[0] == ONE else None
         return None if a is None or b is None or (a, b) == ("t", "t") else a + b
 
-    def prepare(self, body: Body) -> Prepared:
+    def prepare(self, body: Body, name: str) -> Prepared:
         """Sizes and strides as values, computed where they stay known."""
         dims = (self.m, self.n, self.k, *self.a, *self.b, *self.c)
-        return Prepared(self, tuple(body.dim(d) for d in dims))
+        form = self.form() or "rows"
+        memory = OPERANDS[name].memory("a")
+        buffer = body.f.alloca(memory, COPIED) if form == "rows" else None
+        return Prepared(self, form, tuple(body.dim(d) for d in dims), buffer)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A product, and the values of m, n, k and of its six strides."""
+    """A product, how to do it, and the values of m, n, k and of its six strides. `buffer` has room
+    for COPIED elements of a."""
 
     product: Product
+    form: Form
     values: tuple[Value, ...]
+    buffer: Value | None
 
     @property
     def variant(self) -> str:
@@ -82,8 +92,7 @@ def emit_product(
     """c (+)= a b at these addresses; `add` says whether to add."""
     f = body.f
     m, n, k, a_row, a_col, b_row, b_col, c_row, _ = p.values
-    form = p.product.form()
-    module = f.module
+    form, module = p.form, f.module
     if form == "gemm":
         lda = a_row if p.variant[0] == "n" else a_col
         ldb = b_row if p.variant[1] == "n" else b_col
@@ -94,8 +103,33 @@ def emit_product(
         f.call(kernel(module, "gemv", name, "t"), k, n, b, b_row, a, a_col, c, add)
     elif form == "outer":
         f.call(kernel(module, "outer", name), m, n, a, a_row, b, c, c_row, add)
-    else:
+    elif form == "dot":
         _emit_dot(body, name, k, a, b, c, add)
+    else:
+        _emit_rows(body, name, p, (a, b, c), add)
+
+
+def _emit_rows(
+    body: Body, name: str, p: Prepared, addresses: tuple[Value, Value, Value], add: Value
+) -> None:
+    """c[i] (+)= b^T a[i], row by row, COPIED elements of a at a time; even for k = 0, which must
+    write zeros."""
+    f = body.f
+    ops = OPERANDS[name]
+    a, b, c = addresses
+    m, n, k, a_row, a_col, _, b_col, c_row, _ = p.values
+    buffer = p.buffer
+    assert buffer is not None
+    copy = kernel(f.module, "copy2", ops.a)
+    gemv = kernel(f.module, "gemv", name, "n")
+    with f.loop(0, m, name="row") as row, f.loop(0, f.imax(k, 1), COPIED, name="part") as part:
+        count = f.imin(f.sub(k, part.index), COPIED)
+        at = f.add(f.mul(row.index, a_row), f.mul(part.index, a_col))
+        source = f.gep(ops.memory("a"), a, at)
+        f.call(copy, buffer, 0, 1, source, 0, a_col, 1, count)
+        to = f.gep(ops.memory("c"), c, f.mul(row.index, c_row))
+        more = f.or_(add, f.icmp("ne", part.index, 0))
+        f.call(gemv, n, count, f.gep(ops.memory("b"), b, part.index), b_col, buffer, to, more)
 
 
 def _emit_dot(body: Body, name: str, k: Value, a: Value, b: Value, c: Value, add: Value) -> None:
