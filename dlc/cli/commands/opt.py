@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dlc.cli.outcome import EXIT_DIAGNOSTICS, Outcome, say
+
+if TYPE_CHECKING:
+    from dlc.ir.core import Module
 
 
 @click.command(help="Run passes on a module in IR text and print the result.")
@@ -50,17 +54,14 @@ def command(
         say(f"{file}: {problem}")
     if found:
         raise Outcome(EXIT_DIAGNOSTICS)
-    check = None
-    if verify:
-        from dlc.ops.verify import verify as check_module
-
-        def check(m: object) -> None:
-            from dlc.ir.core import Module
-
-            assert isinstance(m, Module)
-            check_module(m)
-
+    check = _verify if verify else None
     module, timings = run_passes(module, [known[n] for n in names], verify=check)
     for t in timings if time_passes else ():
         say(f"{t.name:10} {t.seconds * 1e3:8.2f} ms")
     click.echo(print_module(module, locations=not no_locations), nl=False)
+
+
+def _verify(module: Module) -> None:
+    from dlc.ops.verify import verify
+
+    verify(module)
