@@ -128,8 +128,7 @@ def _number(text: str) -> int | float:
 def format_value(v: Any) -> Any:
     """A result as JSON data: arrays as nested lists, constructors as `{"Node": […]}`."""
     if isinstance(v, (np.ndarray, np.generic)):
-        plain: Any = v.tolist()
-        return plain
+        return cast(Any, v).tolist()
     if isinstance(v, dict):
         named = cast("dict[str, Any]", v)
         return {k: format_value(x) for k, x in named.items()}
