@@ -22,4 +22,12 @@ CODES: tuple[Code, ...] = (
         shown_by="tests/unit/targets/cpu/llvm/test_llvm.py::"
         "test_an_unknown_cpu_is_the_users_error",
     ),
+    Code(
+        "E0610",
+        "a type that cannot cross the border of an export",
+        "Algebraic values are given to an export, and returned by it, as flat columns, and every "
+        "column has rows of one size. So one algebraic type must not occur at two different sizes "
+        "within a parameter or a result, nor at sizes that only each value knows.",
+        shown_by="tests/unit/targets/cpu/test_schema.py::test_types_that_cannot_cross",
+    ),
 )
