@@ -47,8 +47,9 @@ class Liveness:
     loops: list[LoopFacts] = field(default_factory=list[LoopFacts])
     at_call: dict[Op, int] = field(default_factory=dict[Op, int])
     """What a call site needs of the frame: operands, destinations and what is live after."""
-    copied: dict[int, int] = field(default_factory=dict[int, int])
-    """The copies of a value that may share its bytes though it lives on."""
+    exempt: dict[int, int] = field(default_factory=dict[int, int])
+    """Pairs that may share bytes only if they are exactly the same bytes, known when compiling: a
+    copy and what it copies, a map's result and an operand that it reads point by point."""
     scratch: dict[Op, tuple[Value, ...]] = field(default_factory=dict[Op, tuple[Value, ...]])
     steps: dict[Op, tuple[int, int]] = field(default_factory=dict[Op, tuple[int, int]])
     """Every operation's region and position in it."""
@@ -215,8 +216,7 @@ class _Walk:
                 return used, 0
             if op.name == "copy" and self.n.kinds[result] in MOVED:
                 return 0, 0
-            for k in bits(used):
-                self.out.copied[k] = self.out.copied.get(k, 0) | 1 << self.out.index[result]
+            self.excuse(result, used)
             return 0, used
         if op.name == "map":
             return self.read_elsewhere(op, result), 0
@@ -234,10 +234,18 @@ class _Walk:
         mask = 0
         for v in op.operands:
             a = self.n.access[v]
-            same = a.whole and v.type == result.type and a.root.type == result.type
-            if not same:
+            if a.whole and v.type == result.type and a.root.type == result.type:
+                self.excuse(result, self.of(v))
+            else:
                 mask |= self.of(v)
         return mask
+
+    def excuse(self, result: Value, sources: int) -> None:
+        """Notes that the result may have exactly the bytes of the sources."""
+        exempt, r = self.out.exempt, self.out.index[result]
+        exempt[r] = exempt.get(r, 0) | sources
+        for k in bits(sources):
+            exempt[k] = exempt.get(k, 0) | 1 << r
 
     def avoided_by_call(self, op: Op, result: Value, used: int) -> int:
         """Arguments that must not be where the result is made: all but the one in whose place that

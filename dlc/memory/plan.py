@@ -56,7 +56,7 @@ def plan(p: Placed) -> Plan:
     hot = [c for c in waiting if c.mask & across]
     cold = [c for c in waiting if not c.mask & across]
     for c in (*_by_size(hot), *_by_size(cold)):
-        _put(rooms, c, bool(c.mask & across))
+        _put(rooms, c, _avoided(p, c), bool(c.mask & across))
     rooms.sort(key=lambda r: not r.kept)
     slots: list[FrameSlot] = []
     slot_of: dict[int, int] = {}
@@ -131,15 +131,24 @@ def _larger(a: Class, b: Class) -> bool:
     return x != y and x.at_least(y)
 
 
-def _put(rooms: list[_Room], c: Class, kept: bool) -> None:
+def _avoided(p: Placed, c: Class) -> int:
+    """What must not be in the class's slot: what it interferes with, and what might be exactly
+    where a member is, but was not put there."""
+    out = c.edges
+    for k, _ in c.members:
+        out |= p.live.exempt.get(k, 0)
+    return out & ~c.mask
+
+
+def _put(rooms: list[_Room], c: Class, avoided: int, kept: bool) -> None:
     size = _bytes(c)
     for r in rooms:
-        if r.edges & c.mask or c.edges & r.mask:
+        if r.edges & c.mask or avoided & r.mask:
             continue
         if not r.size.at_least(size):
             continue
         r.classes.append(c)
         r.mask |= c.mask
-        r.edges |= c.edges
+        r.edges |= avoided
         return
-    rooms.append(_Room([c], c.mask, c.edges, size, kept))
+    rooms.append(_Room([c], c.mask, avoided, size, kept))

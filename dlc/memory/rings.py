@@ -134,8 +134,8 @@ def _buffers(
     avoid = facts.inside | facts.through
     for row in rows:
         for v in row:
-            # A copy of what is somewhere in the ring must not be in the ring, too.
-            avoid |= live.edges[index[v]] | live.copied.get(index[v], 0)
+            # Where in the ring a value is, is not known: nothing may count on being where it is.
+            avoid |= live.edges[index[v]] | live.exempt.get(index[v], 0)
     inits = 0
     for first, _, _, _ in rows:
         inits |= 1 << index[first]

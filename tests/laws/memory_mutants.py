@@ -98,7 +98,7 @@ def _rings_avoid_nothing(original: Any) -> Any:
 
 def _ring_ignores_copies(original: Any) -> Any:
     def place(c: Any) -> Any:
-        c.live.copied.clear()
+        c.live.exempt.clear()
         return original(c)
 
     return place
