@@ -14,6 +14,7 @@ from dlc.memory.normalise import normalise
 from dlc.memory.plan import plan
 from dlc.memory.prepare import prepare
 from dlc.memory.storage import interfaces
+from dlc.memory.tidy import tidy
 
 
 def bufferise(m: Module) -> BModule:
@@ -28,6 +29,6 @@ def bufferise(m: Module) -> BModule:
     made: dict[str, BFunction] = {}
     for name, fn in m.functions.items():
         placed = coalesce(normalise(prepare(fn), faces))
-        made[name] = emit(placed, plan(placed), types)
+        made[name] = tidy(emit(placed, plan(placed), types))
     made = prune_marks(made)
     return BModule(MappingProxyType(types), MappingProxyType(numbered_groups(made)))

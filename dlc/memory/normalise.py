@@ -27,6 +27,7 @@ from dlc.memory.facts import (
 )
 from dlc.memory.fuse import number_attr, uniform
 from dlc.memory.hazards import lists_changed_under, views_to_copy
+from dlc.memory.prepare import without_unused
 from dlc.memory.storage import MOVED, OWNING, Interface, Kind, Sizes
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import AdtType, TensorType
@@ -87,7 +88,7 @@ class _Normaliser:
                 n.outs[i] = Value(t, "out")
                 self.define(n.outs[i], Kind.SLOT)
         body = self.region(self.fn.body, self.returned)
-        n.fn = self.fn.with_body(body)
+        n.fn = without_unused(self.fn.with_body(body))
         return n
 
     def _param_kind(self, i: int, p: Value) -> Kind:
