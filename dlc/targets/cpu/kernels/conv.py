@@ -32,16 +32,14 @@ from dlc.targets.cpu.kernels.operands import OPERANDS, Operands
 from dlc.targets.cpu.kernels.packing import panel_columns
 from dlc.targets.cpu.kernels.registry import Family, Key, Params, require
 from dlc.targets.cpu.kernels.simd import zero
+from dlc.targets.cpu.kernels.unfold import chunk_lanes, fold_block, unfold_block
 from dlc.targets.cpu.kernels.windows import (
     AXES,
     Geometry,
-    advance,
     load_geometry,
-    split_index,
-    unfold_row,
     volume,
 )
-from dlc.targets.cpu.llvm import INDEX, Builder, Value
+from dlc.targets.cpu.llvm import Builder, Function, Value
 
 DEPTH = 128
 """Taps in a block of y and of dx, if the stack allows."""
@@ -102,25 +100,10 @@ class Unfolding:
     def at(self, base: Value, offset: Value) -> Value:
         return self.f.gep(self.ops.memory("a"), base, offset)
 
-    def unfold(
-        self, x: Value, block: Block, buffer: Value, stride: int, adding: bool = False
-    ) -> None:
-        """Row r, column t of the buffer: what window t of the block sees with tap r (or the
-        reverse)."""
-        f, g = self.f, self.g
-        function = unfold_row(f.module, self.ops.memory("a"), adding)
-        d, h, w = split_index(f, block.position, g.axes("out"))
-        channel = f.binary("udiv", block.tap, self.kernel)
-        start = split_index(f, f.binary("urem", block.tap, self.kernel), g.axes("kernel"))
-        with f.loop(0, block.taps, carried=[channel, *start], name="tap") as loop:
-            channel, k_d, k_h, k_w = loop.carried
-            plane = self.at(x, f.mul(channel, self.inside))
-            line = self.at(buffer, f.mul(loop.index, stride))
-            f.call(function, self.address, plane, k_d, k_h, k_w, d, h, w, block.positions, line)
-            n_d, n_h, n_w = advance(f, (k_d, k_h, k_w), g.axes("kernel"))
-            over = f.icmp("sge", n_d, g["kernel_d"])
-            following = f.add(channel, f.cast("zext", over, INDEX))
-            loop.next(following, f.select(over, f.index(0), n_d), n_h, n_w)
+    def move(self, function: Function, x: Value, block: Block, buffer: Value, line: int) -> None:
+        """Unfold a block of x into the buffer, or fold it back."""
+        b = block
+        self.f.call(function, self.address, x, b.tap, b.taps, b.position, b.positions, buffer, line)
 
     def clear(self, out: Value, count: Value, accumulate: Value) -> None:
         """Zeros, unless the result is added to."""
@@ -140,11 +123,9 @@ class Unfolding:
         return same
 
 
-def _depth(f: Builder, ops: Operands, columns: int) -> int:
-    """Taps in a block: their unfolded rows, and one for what is written beyond, fit into the
-    buffer."""
-    room = f.module.target.stack_buffer // (columns * ops.size("a"))
-    return max(1, min(DEPTH, room - 1))
+def _depth(f: Builder, ops: Operands, line: int) -> int:
+    """Taps in a block: as many lines as fit into the buffer."""
+    return max(1, min(DEPTH, f.module.target.stack_buffer // (line * ops.size("a"))))
 
 
 def _forward_params(key: Key) -> Params:
@@ -172,8 +153,10 @@ def _forward(f: Builder, key: Key) -> None:
             f.call(gemm, og, positions, taps, a, taps, b, positions, c, positions, accumulate)
         f.ret()
     columns = panel_columns(f.module.target, ops.name)
-    most = _depth(f, ops, columns)
-    buffer = f.alloca(ops.memory("a"), (most + 1) * columns)
+    line = columns + chunk_lanes(f.module.target, ops.memory("a"))
+    most = _depth(f, ops, line)
+    buffer = f.alloca(ops.memory("a"), most * line)
+    unfold = unfold_block(f.module, ops.memory("a"))
     with (
         u.each_group() as (x_at, w_at, y_at),
         f.loop(0, positions, columns, name="panel") as panel,
@@ -182,12 +165,12 @@ def _forward(f: Builder, key: Key) -> None:
     ):
         n = f.imin(f.sub(positions, panel.index), columns)
         k = f.imin(f.sub(taps, depth.index), most)
-        u.unfold(u.at(x, x_at), Block(depth.index, k, panel.index, n), buffer, columns)
+        block = Block(depth.index, k, panel.index, n)
+        u.move(unfold, u.at(x, x_at), block, buffer, line)
         a = u.at(w, f.add(w_at, depth.index))
         c = u.at(y, f.add(y_at, panel.index))
         add = f.or_(accumulate, f.icmp("ne", depth.index, 0))
-        stride = f.index(columns)
-        panels(f, ops, "row", True, (og, n, k, a, taps, buffer, stride, c, positions, add))
+        panels(f, ops, "row", True, (og, n, k, a, taps, buffer, f.index(line), c, positions, add))
 
 
 def _input_params(key: Key) -> Params:
@@ -208,6 +191,7 @@ def _input_grad(f: Builder, key: Key) -> None:
     columns = panel_columns(f.module.target, ops.name)
     most = _depth(f, ops, columns)
     buffer = f.alloca(ops.memory("c"), most * columns)
+    fold = fold_block(f.module, ops.memory("c"))
     with (
         u.each_group() as (x_at, w_at, y_at),
         f.loop(0, positions, columns, name="panel") as panel,
@@ -221,7 +205,7 @@ def _input_grad(f: Builder, key: Key) -> None:
         args = (m, n, g["og"], a, u.taps, b, positions, buffer, stride, fresh)
         panels(f, ops, "col", False, args)
         block = Block(depth.index, m, panel.index, n)
-        u.unfold(u.at(dx, x_at), block, buffer, columns, adding=True)
+        u.move(fold, u.at(dx, x_at), block, buffer, columns)
 
 
 def _weight_params(key: Key) -> Params:
@@ -242,7 +226,9 @@ def _weight_grad(f: Builder, key: Key) -> None:
     while 8 * height * height * ops.size("a") > f.module.target.stack_buffer:
         height //= 2
     width = 8 * height
-    buffer = f.alloca(ops.memory("a"), (height + 1) * width)
+    line = width + chunk_lanes(f.module.target, ops.memory("a"))
+    buffer = f.alloca(ops.memory("a"), height * line)
+    unfold = unfold_block(f.module, ops.memory("a"))
     gemm = require(f.module, GEMM, ops.name, "nt")
     with (
         u.each_group() as (x_at, w_at, y_at),
@@ -251,10 +237,10 @@ def _weight_grad(f: Builder, key: Key) -> None:
     ):
         k = f.imin(f.sub(positions, part.index), width)
         n = f.imin(f.sub(u.taps, rows.index), height)
-        u.unfold(u.at(x, x_at), Block(rows.index, n, part.index, k), buffer, width)
+        u.move(unfold, u.at(x, x_at), Block(rows.index, n, part.index, k), buffer, line)
         a = u.at(dy, f.add(y_at, part.index))
         c = u.at(dw, f.add(w_at, rows.index))
-        f.call(gemm, g["og"], n, k, a, positions, buffer, width, c, u.taps, True)
+        f.call(gemm, g["og"], n, k, a, positions, buffer, line, c, u.taps, True)
 
 
 FAMILIES = (

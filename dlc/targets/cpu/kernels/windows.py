@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dlc.targets.cpu.kernels.simd import vector_loop, zero
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Value, vector
 
 AXES = ("d", "h", "w")
@@ -124,8 +123,8 @@ def seen(f: Builder, g: Geometry, axis: str, at: Value, tap: Value) -> Value:
 
 
 def window_row(module: Module, memory: str) -> Function:
-    """`void (to, row, n, first, step, width)`: to[t] = row[first + t step] where that is in
-    0..width, else 0, for t < n. `to` has room for a vector more (it may be written, with zeros)."""
+    """`void (to, row, n, first, step, width, fill)`: to[t] = row[first + t step] where that is in
+    0..width, else `fill`, for t < n, one by one."""
     name = f"dlc.window_row.{memory}"
 
     def emit() -> tuple[Function, str]:
@@ -140,62 +139,24 @@ def window_row(module: Module, memory: str) -> Function:
         ]
         f = Builder(module, name, "void", params, inline="never")
         to, row, n, first, step, width, fill = f.params
-        with f.when(f.icmp("ne", step, 1)):
-            with f.loop(0, n, name="each") as loop:
-                at = f.add(first, f.mul(loop.index, step))
-                (x,) = f.if_else(
-                    f.icmp("ult", at, width),
-                    lambda at=at: (f.load(memory, f.gep(memory, row, at)),),
-                    lambda: (fill,),
-                )
-                f.store(x, f.gep(memory, to, loop.index))
-            f.ret()
-        lanes = module.target.lanes(4 if memory in ("float", "i32") else 8)
-        if module.target.masked and memory in ("float", "double"):
-            _masked_row(f, memory, lanes)
-        else:
-            _plain_row(f, memory, lanes)
+        with f.loop(0, n, name="each") as loop:
+            at = f.add(first, f.mul(loop.index, step))
+            x = _element(f, memory, row, at, width, fill)
+            f.store(x, f.gep(memory, to, loop.index))
         f.ret()
         return f.finish()
 
     return module.function(name, emit)
 
 
-def _masked_row(f: Builder, memory: str, lanes: int) -> None:
-    """Whole vectors; the mask leaves out what lies outside of the row, or beyond n."""
-    to, row, n, first, _, width, fill = f.params
-    t = vector(memory, lanes)
-    numbers = f.lane_numbers(INDEX, lanes)
-    limit = f.imin(f.add(first, n), width)
-    with f.loop(0, n, lanes, name="vector") as loop:
-        at = f.add(first, loop.index)
-        places = f.add(f.splat(at, lanes), numbers)
-        mask = f.and_(f.icmp("sge", places, 0), f.icmp("slt", places, f.splat(limit, lanes)))
-        x = f.intrinsic(
-            "llvm.masked.load",
-            t,
-            f.gep(memory, row, at),
-            mask,
-            f.splat(fill, lanes),
-            overloads=(t, "ptr"),
-        )
-        f.store(x, f.gep(memory, to, loop.index))
-
-
-def _plain_row(f: Builder, memory: str, lanes: int) -> None:
-    """Filling, a stretch of the row, filling."""
-    to, row, n, first, _, width, fill = f.params
-    low = f.imin(f.imax(f.sub(0, first), 0), n)
-    high = f.imax(f.imin(f.sub(width, first), n), low)
-    for start, stop in ((f.index(0), low), (high, n)):
-        with f.loop(start, stop, name="fill") as loop:
-            f.store(fill, f.gep(memory, to, loop.index))
-    base = f.gep(memory, row, first)
-
-    def turn(i: Value, lanes: int) -> None:
-        f.store(f.load(vector(memory, lanes), f.gep(memory, base, i)), f.gep(memory, to, i))
-
-    vector_loop(f, high, lanes, turn, low)
+def _element(f: Builder, memory: str, row: Value, at: Value, width: Value, fill: Value) -> Value:
+    """row[at], or `fill` outside of 0..width."""
+    (x,) = f.if_else(
+        f.icmp("ult", at, width),
+        lambda: (f.load(memory, f.gep(memory, row, at)),),
+        lambda: (fill,),
+    )
+    return x
 
 
 def window_vector(
@@ -217,8 +178,10 @@ def window_vector(
     none = f.splat(fill, lanes)
 
     def dense(start: Value) -> Value:
-        places = f.add(f.splat(start, lanes), base)
-        mask = f.icmp("ult", places, f.splat(width, lanes))
+        # Places in a row fit into 32 bits.
+        first_place = f.splat(f.cast("trunc", start, "i32"), lanes)
+        places = f.add(first_place, f.lane_numbers("i32", lanes))
+        mask = f.icmp("ult", places, f.splat(f.cast("trunc", width, "i32"), lanes))
         address = f.gep(memory, row, start)
         return f.intrinsic("llvm.masked.load", t, address, mask, none, overloads=(t, "ptr"))
 
@@ -257,8 +220,10 @@ def _window_by_calls(
     lanes: int,
 ) -> Value:
     """Without masks: a plain load where all lanes are inside, else element by element."""
+    if lanes == 1:
+        return _element(f, memory, row, first, width, fill)
     t = vector(memory, lanes)
-    buffer = f.alloca(memory, 2 * lanes)
+    buffer = f.alloca(memory, lanes)
 
     def rest() -> list[Value]:
         f.call(window_row(f.module, memory), buffer, row, lanes, first, step, width, fill)
@@ -269,82 +234,6 @@ def _window_by_calls(
     plain = f.and_(inside, f.icmp("eq", step, 1))
     (values,) = f.if_else(plain, lambda: [f.load(t, f.gep(memory, row, first))], rest)
     return values
-
-
-def window_add(module: Module, memory: str) -> Function:
-    """`void (row, from, n, first, step, width)`: row[first + t step] += from[t] where that is in
-    0..width, in order of t < n. float and double."""
-    name = f"dlc.window_add.{memory}"
-
-    def emit() -> tuple[Function, str]:
-        params = [
-            ("ptr noalias", "row"),
-            ("ptr", "from"),
-            (INDEX, "n"),
-            (INDEX, "first"),
-            (INDEX, "step"),
-            (INDEX, "width"),
-        ]
-        f = Builder(module, name, "void", params, inline="never")
-        row, source, n, first, step, width = f.params
-        with f.when(f.icmp("ne", step, 1)):
-            with f.loop(0, n, name="each") as loop:
-                at = f.add(first, f.mul(loop.index, step))
-                with f.when(f.icmp("ult", at, width)):
-                    place = f.gep(memory, row, at)
-                    x = f.load(memory, f.gep(memory, source, loop.index))
-                    f.store(f.fadd(f.load(memory, place), x), place)
-            f.ret()
-        low = f.imin(f.imax(f.sub(0, first), 0), n)
-        high = f.imax(f.imin(f.sub(width, first), n), low)
-        base = f.gep(memory, row, first)
-
-        def turn(i: Value, lanes: int) -> None:
-            t, place = vector(memory, lanes), f.gep(memory, base, i)
-            x = f.load(t, f.gep(memory, source, i))
-            f.store(f.fadd(f.load(t, place), x), place)
-
-        vector_loop(f, high, module.target.lanes(4 if memory == "float" else 8), turn, low)
-        f.ret()
-        return f.finish()
-
-    return module.function(name, emit)
-
-
-def unfold_row(module: Module, memory: str, adding: bool = False) -> Function:
-    """`void (geometry, plane, k_d, k_h, k_w, d, h, w, n, line)`: what n windows, from (d, h, w) on
-    in row-major order, see of a channel's plane with one tap, written to line[0..n]. With `adding`
-    the other way: line[t] is added to where window t looks."""
-    name = f"dlc.{'fold' if adding else 'unfold'}_row.{memory}"
-
-    def emit() -> tuple[Function, str]:
-        places = [(INDEX, p) for p in ("k_d", "k_h", "k_w", "d", "h", "w", "n")]
-        params = [("ptr", "geometry"), ("ptr", "plane"), *places, ("ptr", "line")]
-        f = Builder(module, name, "void", params, inline="never")
-        address, plane, k_d, k_h, k_w, d, h, w, n, line = f.params
-        g = load_geometry(f, address)
-
-        def stretch(c: tuple[Value, ...]) -> tuple[Value, ...]:
-            t, d, h, w = c
-            count = f.imin(f.sub(n, t), f.sub(g["out_w"], w))
-            row, inside = input_row(f, g, plane, memory, (d, h), (k_d, k_h))
-            first = seen(f, g, "w", w, k_w)
-            width = f.select(inside, g["in_w"], f.index(0))
-            to = f.gep(memory, line, t)
-            if adding:
-                function = window_add(module, memory)
-                f.call(function, row, to, count, first, g["stride_w"], width)
-            else:
-                function = window_row(module, memory)
-                f.call(function, to, row, count, first, g["stride_w"], width, zero(memory))
-            end = f.sub(g["out_w"], 1)
-            return (f.add(t, count), *advance(f, (d, h, end), g.axes("out")))
-
-        f.loop_while((f.index(0), d, h, w), lambda c: f.icmp("slt", c[0], n), stretch)
-        f.ret()
-        return f.finish()
-
-    return module.function(name, emit)
 
 
 def row_major(f: Builder, g: Geometry, kind: str, at: Sequence[Value]) -> Value:
