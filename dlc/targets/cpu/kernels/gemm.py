@@ -16,7 +16,7 @@ from dlc.targets.cpu.kernels.gemv import GEMV
 from dlc.targets.cpu.kernels.operands import OPERANDS, Operands
 from dlc.targets.cpu.kernels.packing import DEPTH, panel_columns
 from dlc.targets.cpu.kernels.registry import Family, Key, Params, require
-from dlc.targets.cpu.kernels.tiles import column_of_tiles
+from dlc.targets.cpu.kernels.tiles import column_of_tiles, largest
 from dlc.targets.cpu.llvm import INDEX, Builder, Value
 
 
@@ -84,16 +84,17 @@ def panels(f: Builder, ops: Operands, a_order: str, packed: bool, args: tuple[Va
     target = f.module.target
     lanes, columns = ops.lanes(target), panel_columns(target, ops.name)
 
-    def panel(edge: str, j: Value, inside: Value, count: Value) -> None:
-        """Columns j.. of c; `inside` is where they start within their panel (packed) or j."""
-        if packed:
-            start = f.add(f.mul(f.sub(j, inside), k), inside)
-        else:
-            start = j
+    def panel(edge: str, j: Value, inside: Value, count: Value, row: Value | None = None) -> None:
+        """Columns j.. of c, from `row` on; `inside` is where they start in their panel (packed)."""
+        start = f.add(f.mul(f.sub(j, inside), k), inside) if packed else j
         b_at = f.gep(ops.memory("b"), b, start)
-        c_at = f.gep(ops.memory("c"), c, j)
+        c_at, a_at, rows = f.gep(ops.memory("c"), c, j), a, m
+        if row is not None:
+            c_at = f.gep(ops.memory("c"), c_at, f.mul(row, ldc))
+            a_at = f.gep(ops.memory("a"), a, f.mul(row, lda) if a_order == "row" else row)
+            rows = f.sub(m, row)
         tiles = column_of_tiles(f.module, ops, a_order, edge, packed)
-        f.call(tiles, m, k, a, lda, b_at, ldb, c_at, ldc, add, count)
+        f.call(tiles, rows, k, a_at, lda, b_at, ldb, c_at, ldc, add, count)
 
     with f.loop(0, f.sub(n, columns - 1), columns, name="panel") as loop:
         panel("", loop.index, f.index(0), f.index(columns))
@@ -103,9 +104,16 @@ def panels(f: Builder, ops: Operands, a_order: str, packed: bool, args: tuple[Va
             panel("scalar", edge.index, f.sub(edge.index, first), f.index(1))
         return
     if target.masked or packed:
-        with f.loop(first, n, lanes, name="edge") as edge:
+        # Many columns left: whole tiles of full width, then single vectors for the rows below.
+        left, height = f.sub(n, first), largest(target).height
+        whole = f.sub(m, f.binary("urem", m, height))
+        done = f.select(f.icmp("sgt", left, columns // 2), whole, f.index(0))
+        with f.when(f.icmp("sgt", done, 0)):
+            panel("wide", first, f.index(0), left)
+        end = f.select(f.icmp("slt", done, m), n, first)
+        with f.loop(first, end, lanes, name="edge") as edge:
             inside = f.sub(edge.index, first)
-            panel("masked", edge.index, inside, f.sub(n, edge.index))
+            panel("masked", edge.index, inside, f.sub(n, edge.index), done)
         return
     with f.loop(first, f.sub(n, lanes - 1), lanes, name="edge") as edge:
         panel("vector", edge.index, f.sub(edge.index, first), f.index(lanes))

@@ -31,36 +31,42 @@ def first_lanes(f: Builder, count: Value, lanes: int) -> Value:
     return f.icmp("slt", numbers, f.splat(f.cast("trunc", clipped, "i32"), lanes))
 
 
-def _takes_mask(f: Builder, memory: str) -> bool:
-    """Whether masked loads and stores of that memory type are instructions (32 and 64 bits are)."""
+def takes_mask(f: Builder, dtype: str) -> bool:
+    """Whether masked loads and stores of that type are instructions (32 and 64 bits are)."""
+    memory = ELEMENTS[dtype].memory
     return f.module.target.masked and memory in ("float", "double", "i32", "i64")
 
 
-def partial_load(f: Builder, dtype: str, address: Value, count: Value, lanes: int) -> Value:
+def partial_load(
+    f: Builder, dtype: str, address: Value, count: Value, lanes: int, mask: Value | None = None
+) -> Value:
     """The first `count` elements at `address` as register lanes, zeros after; touches no other
-    memory."""
+    memory. `mask`: `first_lanes` of the count, if it is at hand."""
     if lanes == 1:
         return convert.load(f, dtype, address)
     memory = ELEMENTS[dtype].memory
     t = vector(memory, lanes)
-    if _takes_mask(f, memory):
-        zero = constant(t, 0)
-        mask = first_lanes(f, count, lanes)
-        raw = f.intrinsic("llvm.masked.load", t, address, mask, zero, overloads=(t, "ptr"))
+    if takes_mask(f, dtype):
+        given = first_lanes(f, count, lanes) if mask is None else mask
+        none = constant(t, 0)
+        raw = f.intrinsic("llvm.masked.load", t, address, given, none, overloads=(t, "ptr"))
     else:
         raw = f.call(_load_function(f.module, memory, lanes), address, count)
     return convert.from_memory(f, dtype, raw)
 
 
-def partial_store(f: Builder, dtype: str, x: Value, address: Value, count: Value) -> None:
-    """The first `count` lanes to memory, nothing after."""
+def partial_store(
+    f: Builder, dtype: str, x: Value, address: Value, count: Value, mask: Value | None = None
+) -> None:
+    """The first `count` lanes to memory, nothing after. `mask` as for `partial_load`."""
     lanes = lanes_of(x.type)
     raw = convert.to_memory(f, dtype, x)
     if lanes == 1:
         f.store(raw, address)
-    elif _takes_mask(f, ELEMENTS[dtype].memory):
-        mask = first_lanes(f, count, lanes)
-        f.intrinsic("llvm.masked.store", "void", raw, address, mask, overloads=(raw.type, "ptr"))
+    elif takes_mask(f, dtype):
+        given = first_lanes(f, count, lanes) if mask is None else mask
+        overloads = (raw.type, "ptr")
+        f.intrinsic("llvm.masked.store", "void", raw, address, given, overloads=overloads)
     else:
         function = _store_function(f.module, ELEMENTS[dtype].memory, lanes)
         f.call(function, raw, address, count)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlc.targets.cpu.kernels.operands import Operands
-from dlc.targets.cpu.kernels.simd import partial_load, partial_store, zero
+from dlc.targets.cpu.kernels.simd import first_lanes, partial_load, partial_store, zero
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Target, Value
 
 
@@ -98,6 +98,11 @@ class _Writer:
         )
         self.type = self.ops.vector(tile.lanes)
         self.count = tile.height * tile.width
+        # Columns of each vector that exist (0 or less: none; the lanes or more: all), and as masks.
+        self.left = [
+            f.sub(self.columns, j * tile.lanes) for j in range(tile.width if tile.masked else 0)
+        ]
+        self.masks = [first_lanes(f, left, tile.lanes) for left in self.left]
 
     def write(self) -> None:
         f, tile = self.f, self.tile
@@ -164,9 +169,13 @@ class _Writer:
         f, tile = self.f, self.tile
         place = f.gep(self.ops.memory("b"), b, j * tile.lanes)
         if tile.masked and not tile.packed:
-            x = partial_load(f, self.ops.b, place, self.columns, tile.lanes)
+            x = self._partial(self.ops.b, place, j)
             return self.ops.widen(f, x, self.ops.b)
         return self.ops.load(f, "b", place, tile.lanes)
+
+    def _partial(self, dtype: str, place: Value, j: int) -> Value:
+        lanes = self.tile.lanes
+        return partial_load(self.f, dtype, place, self.left[j], lanes, self.masks[j])
 
     def _place(self, row: Value, j: int) -> Value:
         return self.f.gep(self.ops.memory("c"), row, j * self.tile.lanes)
@@ -174,7 +183,11 @@ class _Writer:
     def _load_c(self, rows: list[Value]) -> list[Value]:
         f, tile = self.f, self.tile
         if tile.masked:
-            raw = [partial_load(f, self.ops.c, row, self.columns, tile.lanes) for row in rows]
+            raw = [
+                self._partial(self.ops.c, self._place(row, j), j)
+                for row in rows
+                for j in range(tile.width)
+            ]
             return [self.ops.widen(f, x, self.ops.c) for x in raw]
         return [
             self.ops.load(f, "c", self._place(row, j), tile.lanes)
@@ -187,10 +200,12 @@ class _Writer:
         for i, row in enumerate(rows):
             for j in range(tile.width):
                 x = sums[i * tile.width + j]
+                place = self._place(row, j)
                 if tile.masked:
-                    partial_store(f, self.ops.c, self.ops.narrow(f, x), row, self.columns)
+                    y, mask = self.ops.narrow(f, x), self.masks[j]
+                    partial_store(f, self.ops.c, y, place, self.left[j], mask)
                 else:
-                    self.ops.store(f, x, self._place(row, j))
+                    self.ops.store(f, x, place)
 
     def _joined(self, sums: list[Value]) -> list[Value]:
         """The sums of each element added up, in pairs: (0 + 1) + (2 + 3)."""
@@ -214,9 +229,10 @@ def column_of_tiles(
     target = module.target
     shape = largest(target)
     lanes = 1 if edge == "scalar" else ops.lanes(target)
-    width = shape.width if edge == "" else 1
+    width = shape.width if edge in ("", "wide") else 1
+    masked = edge in ("wide", "masked")
     kind = f".{edge}" if edge else ""
-    kind += ".packed" if packed and edge == "masked" else ""
+    kind += ".packed" if packed and masked else ""
     name = f"dlc.tiles.{a_order}{kind}.{ops.name}"
 
     def emit() -> tuple[Function, str]:
@@ -236,7 +252,7 @@ def column_of_tiles(
         m, k, a, lda, b, ldb, c, ldc, add, columns = f.params
 
         def rows(i: Value, height: int) -> None:
-            tile = Tile(ops, a_order, height, width, lanes, edge == "masked", packed)
+            tile = Tile(ops, a_order, height, width, lanes, masked, packed)
             step = f.mul(i, lda) if a_order == "row" else i
             a_at = f.gep(ops.memory("a"), a, step)
             c_at = f.gep(ops.memory("c"), c, f.mul(i, ldc))
@@ -246,7 +262,7 @@ def column_of_tiles(
         with f.loop(0, whole, shape.height, name="rows") as loop:
             rows(loop.index, shape.height)
         left = f.sub(m, loop.index)
-        for height in range(1, shape.height):
+        for height in range(1, shape.height if edge != "wide" else 1):
             with f.when(f.icmp("eq", left, height)):
                 rows(loop.index, height)
         f.ret()
