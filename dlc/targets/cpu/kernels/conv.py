@@ -186,11 +186,20 @@ def _input_grad(f: Builder, key: Key) -> None:
         write_direct_input_grad(f, ops, u.g, (dy, w, dx), accumulate)
         return
     g, positions = u.g, u.positions
+    with f.when(u.sees_each_once()):
+        gemm = require(f.module, GEMM, ops.name, "tn")
+        with u.each_group() as (x_at, w_at, y_at):
+            a, b, c = u.at(w, w_at), u.at(dy, y_at), u.at(dx, x_at)
+            n, m = positions, g["cg"]
+            f.call(gemm, m, n, g["og"], a, m, b, n, c, n, accumulate)
+        f.ret()
     count = f.mul(f.mul(g["batch"], g["groups"]), f.mul(g["cg"], u.inside))
     u.clear(dx, count, accumulate)
     columns = panel_columns(f.module.target, ops.name)
     most = _depth(f, ops, columns)
-    buffer = f.alloca(ops.memory("c"), most * columns)
+    # Chunks are read a whole vector at a time, also the last.
+    room = most * columns + chunk_lanes(f.module.target, ops.memory("c"))
+    buffer = f.alloca(ops.memory("c"), room)
     fold = fold_block(f.module, ops.memory("c"))
     with (
         u.each_group() as (x_at, w_at, y_at),
@@ -222,6 +231,13 @@ def _weight_grad(f: Builder, key: Key) -> None:
         return
     g, positions = u.g, u.positions
     u.clear(dw, f.mul(f.mul(g["groups"], g["og"]), u.taps), accumulate)
+    gemm = require(f.module, GEMM, ops.name, "nt")
+    with f.when(u.sees_each_once()):
+        with u.each_group() as (x_at, w_at, y_at):
+            a, b, c = u.at(dy, y_at), u.at(x, x_at), u.at(dw, w_at)
+            n, k = g["cg"], positions
+            f.call(gemm, g["og"], n, k, a, k, b, k, c, n, True)
+        f.ret()
     height = ROWS
     while 8 * height * height * ops.size("a") > f.module.target.stack_buffer:
         height //= 2
@@ -229,7 +245,6 @@ def _weight_grad(f: Builder, key: Key) -> None:
     line = width + chunk_lanes(f.module.target, ops.memory("a"))
     buffer = f.alloca(ops.memory("a"), height * line)
     unfold = unfold_block(f.module, ops.memory("a"))
-    gemm = require(f.module, GEMM, ops.name, "nt")
     with (
         u.each_group() as (x_at, w_at, y_at),
         f.loop(0, positions, width, name="block") as part,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlc.targets.cpu.kernels.simd import vector_loop, zero
+from dlc.targets.cpu.kernels.simd import first_lanes, zero
 from dlc.targets.cpu.kernels.windows import (
     Geometry,
     advance,
@@ -114,18 +114,17 @@ def fold_block(module: Module, memory: str) -> Function:
         numbers = [(INDEX, p) for p in ("tap", "taps", "position", "positions")]
         params = [("ptr", "geometry"), ("ptr", "x"), *numbers, ("ptr", "buffer"), (INDEX, "line")]
         f = Builder(module, name, "void", params, inline="never")
-        address, x, tap, taps, position, positions, buffer, line = f.params
+        address, x, tap, taps, position, _, buffer, line = f.params
         g = load_geometry(f, address)
         kernel, inside = volume(f, g.axes("kernel")), volume(f, g.axes("in"))
-        d, h, w = split_index(f, position, g.axes("out"))
+        start = split_index(f, position, g.axes("out"))
         channel = f.binary("udiv", tap, kernel)
         first = split_index(f, f.binary("urem", tap, kernel), g.axes("kernel"))
-        function = _fold_row(module, memory)
         with f.loop(0, taps, carried=[channel, *first], name="tap") as loop:
             channel, k_d, k_h, k_w = loop.carried
             plane = f.gep(memory, x, f.mul(channel, inside))
             source = f.gep(memory, buffer, f.mul(loop.index, line))
-            f.call(function, address, plane, k_d, k_h, k_w, d, h, w, positions, source)
+            _fold_line(f, g, memory, plane, (k_d, k_h, k_w), start, source)
             n_d, n_h, n_w = advance(f, (k_d, k_h, k_w), g.axes("kernel"))
             over = f.icmp("sge", n_d, g["kernel_d"])
             following = f.add(channel, f.cast("zext", over, INDEX))
@@ -136,71 +135,65 @@ def fold_block(module: Module, memory: str) -> Function:
     return module.function(name, emit)
 
 
-def _fold_row(module: Module, memory: str) -> Function:
-    """`void (geometry, plane, k_d, k_h, k_w, d, h, w, n, line)`: line[t] is added to where window
-    t, from (d, h, w) on in row-major order, looks with one tap."""
-    name = f"dlc.fold_row.{memory}"
+def _fold_line(
+    f: Builder,
+    g: Geometry,
+    memory: str,
+    plane: Value,
+    tap: Sequence[Value],
+    start: Sequence[Value],
+    line: Value,
+) -> None:
+    """line[t] is added to where window t, from `start` on, looks with one tap: by chunks in a
+    row."""
+    positions = f.params[5]
+    lanes = chunk_lanes(f.module.target, memory)
 
-    def emit() -> tuple[Function, str]:
-        places = [(INDEX, p) for p in ("k_d", "k_h", "k_w", "d", "h", "w", "n")]
-        params = [("ptr", "geometry"), ("ptr", "plane"), *places, ("ptr", "line")]
-        f = Builder(module, name, "void", params, inline="never")
-        address, plane, k_d, k_h, k_w, d, h, w, n, line = f.params
-        g = load_geometry(f, address)
-        function = window_add(module, memory)
+    def chunk(c: tuple[Value, ...]) -> tuple[Value, ...]:
+        t, d, h, w = c
+        count = f.imin(f.imin(f.sub(positions, t), f.sub(g["out_w"], w)), lanes)
+        row, exists = input_row(f, g, plane, memory, (d, h), (tap[0], tap[1]))
+        with f.when(exists):
+            first = seen(f, g, "w", w, tap[2])
+            _add_chunk(f, g, memory, row, first, f.gep(memory, line, t), count)
+        last = f.sub(f.add(w, count), 1)
+        return (f.add(t, count), *advance(f, (d, h, last), g.axes("out")))
 
-        def stretch(c: tuple[Value, ...]) -> tuple[Value, ...]:
-            t, d, h, w = c
-            count = f.imin(f.sub(n, t), f.sub(g["out_w"], w))
-            row, exists = input_row(f, g, plane, memory, (d, h), (k_d, k_h))
-            width = f.select(exists, g["in_w"], f.index(0))
-            source, first = f.gep(memory, line, t), seen(f, g, "w", w, k_w)
-            f.call(function, row, source, count, first, g["stride_w"], width)
-            end = f.sub(g["out_w"], 1)
-            return (f.add(t, count), *advance(f, (d, h, end), g.axes("out")))
-
-        f.loop_while((f.index(0), d, h, w), lambda c: f.icmp("slt", c[0], n), stretch)
-        f.ret()
-        return f.finish()
-
-    return module.function(name, emit)
+    f.loop_while((f.index(0), *start), lambda c: f.icmp("slt", c[0], positions), chunk, "chunk")
 
 
-def window_add(module: Module, memory: str) -> Function:
-    """`void (row, from, n, first, step, width)`: row[first + t step] += from[t] where that is in
-    0..width, in order of t < n. float and double."""
-    name = f"dlc.window_add.{memory}"
+def _add_chunk(
+    f: Builder, g: Geometry, memory: str, row: Value, first: Value, line: Value, count: Value
+) -> None:
+    """row[first + t stride] += line[t], t < count, where that is inside of the row."""
+    step, width = g["stride_w"], g["in_w"]
+    masked = f.module.target.masked
 
-    def emit() -> tuple[Function, str]:
-        params = [
-            ("ptr noalias", "row"),
-            ("ptr", "from"),
-            (INDEX, "n"),
-            (INDEX, "first"),
-            (INDEX, "step"),
-            (INDEX, "width"),
-        ]
-        f = Builder(module, name, "void", params, inline="never")
-        row, source, n, first, step, width = f.params
-        with f.when(f.icmp("ne", step, 1)):
-            with f.loop(0, n, name="each") as loop:
-                at = f.add(first, f.mul(loop.index, step))
-                with f.when(f.icmp("ult", at, width)):
-                    place = f.gep(memory, row, at)
-                    x = f.load(memory, f.gep(memory, source, loop.index))
-                    f.store(f.fadd(f.load(memory, place), x), place)
-            f.ret()
-        low = f.imin(f.imax(f.sub(0, first), 0), n)
-        high = f.imax(f.imin(f.sub(width, first), n), low)
-        base = f.gep(memory, row, first)
+    def each() -> None:
+        with f.loop(0, count, name="each") as loop:
+            at = f.add(first, f.mul(loop.index, step))
+            with f.when(f.icmp("ult", at, width)):
+                place = f.gep(memory, row, at)
+                x = f.load(memory, f.gep(memory, line, loop.index))
+                f.store(f.fadd(f.load(memory, place), x), place)
 
-        def turn(i: Value, lanes: int) -> None:
-            t, place = vector(memory, lanes), f.gep(memory, base, i)
-            x = f.load(t, f.gep(memory, source, i))
-            f.store(f.fadd(f.load(t, place), x), place)
-
-        vector_loop(f, high, module.target.lanes(4 if memory == "float" else 8), turn, low)
-        f.ret()
-        return f.finish()
-
-    return module.function(name, emit)
+    if not masked:
+        each()
+        return
+    dense, done = f.label("dense"), f.label("added")
+    single = f.label("single")
+    f.branch_if(f.icmp("eq", step, 1), dense, single)
+    f.start(single)
+    each()
+    f.branch(done)
+    f.start(dense)
+    lanes = chunk_lanes(f.module.target, memory)
+    t = vector(memory, lanes)
+    places = f.add(f.splat(f.cast("trunc", first, "i32"), lanes), f.lane_numbers("i32", lanes))
+    inside = f.icmp("ult", places, f.splat(f.cast("trunc", width, "i32"), lanes))
+    mask = f.and_(inside, first_lanes(f, count, lanes))
+    place, none = f.gep(memory, row, first), zero(t)
+    old = f.intrinsic("llvm.masked.load", t, place, mask, none, overloads=(t, "ptr"))
+    new = f.fadd(old, f.load(t, line))
+    f.intrinsic("llvm.masked.store", "void", new, place, mask, overloads=(t, "ptr"))
+    f.start(done)
