@@ -17,7 +17,8 @@ from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.kernels.memory import FILL
 from dlc.targets.cpu.kernels.reduce import Fold
 from dlc.targets.cpu.kernels.registry import Family, Key, Params, require
-from dlc.targets.cpu.kernels.simd import partial_store, zero
+from dlc.targets.cpu.kernels.simd import partial_load, partial_store, zero
+from dlc.targets.cpu.kernels.unfold import add_chunk, chunk_lanes
 from dlc.targets.cpu.kernels.windows import (
     Geometry,
     input_row,
@@ -164,68 +165,87 @@ def _grad(f: Builder, key: Key) -> None:
     with f.when(f.not_(accumulate)):
         fill = require(f.module, FILL, key.dtype)
         f.call(fill, dx, zero(memory), f.mul(p.planes, p.inside))
-    positions = volume(f, g.axes("out"))
+    lanes = chunk_lanes(f.module.target, memory)
+    out_rows = f.mul(g["out_d"], g["out_h"])
+    shares, places = f.alloca(memory, lanes), f.alloca("i32", lanes)
     with (
         f.loop(0, p.planes, name="plane") as plane,
-        f.loop(0, g["out_d"], name="d") as d,
-        f.loop(0, g["out_h"], name="h") as h,
-        f.loop(0, g["out_w"], name="w") as w,
+        f.loop(0, out_rows, name="row") as row,
+        f.loop(0, g["out_w"], lanes, name="strip") as strip,
     ):
-        at = d.index, h.index, w.index
         offset = f.mul(plane.index, p.inside)
-        window = f.add(f.mul(plane.index, positions), row_major(f, g, "out", at))
-        share = f.load(memory, f.gep(memory, dy, window))
+        x_at, dx_at = f.gep(memory, x, offset), f.gep(memory, dx, offset)
+        d, h = f.binary("udiv", row.index, g["out_h"]), f.binary("urem", row.index, g["out_h"])
+        line = f.add(f.mul(plane.index, out_rows), row.index)
+        dy_at = f.gep(memory, dy, f.add(f.mul(line, g["out_w"]), strip.index))
+        count = f.imin(f.sub(g["out_w"], strip.index), lanes)
         if p.largest:
-            winner = _winner(f, p, f.gep(memory, x, offset), at)
-            with f.when(f.icmp("sge", winner, 0)):
-                _add_at(f, memory, f.gep(memory, dx, f.add(offset, winner)), share)
+            f.store(_winners(f, p, x_at, (d, h, strip.index), lanes), places)
+            _add_to_winners(f, memory, dx_at, dy_at, places, count)
         else:
-            part = f.fdiv(share, p.divisor(at))
-            _spread(f, p, f.gep(memory, dx, offset), at, part)
+            w = f.add(f.splat(strip.index, lanes), f.lane_numbers(INDEX, lanes))
+            given = partial_load(f, key.dtype, dy_at, count, lanes)
+            f.store(f.fdiv(given, p.divisor((d, h, w))), shares)
+            _spread(f, p, dx_at, (d, h, strip.index), shares, count)
 
 
-def _add_at(f: Builder, memory: str, place: Value, x: Value) -> None:
-    f.store(f.plus(f.load(memory, place), x), place)
+def _add_to_winners(
+    f: Builder, memory: str, plane: Value, dy: Value, places: Value, count: Value
+) -> None:
+    """plane[places[i]] += dy[i], i < count, where there is a place."""
+    with f.loop(0, count, name="each") as loop:
+        place = f.cast("sext", f.load("i32", f.gep("i32", places, loop.index)), INDEX)
+        with f.when(f.icmp("sge", place, 0)):
+            share = f.load(memory, f.gep(memory, dy, loop.index))
+            at = f.gep(memory, plane, place)
+            f.store(f.plus(f.load(memory, at), share), at)
 
 
-def _winner(f: Builder, p: _Pool, plane: Value, at: Sequence[Value]) -> Value:
-    """Where in the plane the first largest element of the window at `at` lies; -1 if there is
-    none."""
+def _winners(f: Builder, p: _Pool, plane: Value, at: Sequence[Value], lanes: int) -> Value:
+    """Where in the plane the first largest element of each window lies, for `lanes` windows from
+    `at` on, as i32; -1 if there is none."""
     g, e = p.g, p.element
-    start = [p.fold.start(), f.index(-1)]
+    numbers = f.lane_numbers("i32", lanes)
+    start = [p.fold.start(lanes), constant(numbers.type, -1)]
+
+    def narrow(x: Value) -> Value:
+        return f.splat(f.cast("trunc", x, "i32"), lanes)
+
+    spread = f.mul(numbers, narrow(g["stride_w"]))
     with (
         f.loop(0, g["kernel_d"], carried=start, name="kd") as deep,
         f.loop(0, g["kernel_h"], carried=deep.carried, name="kh") as high,
         f.loop(0, g["kernel_w"], carried=high.carried, name="kw") as wide,
     ):
-        tap = deep.index, high.index, wide.index
-        place = [seen(f, g, a, i, k) for a, i, k in zip("dhw", at, tap, strict=True)]
-        inside = f.icmp("ult", place[0], g["in_d"])
-        for a, i in zip("hw", place[1:], strict=True):
-            inside = f.and_(inside, f.icmp("ult", i, g[f"in_{a}"]))
+        row, exists = input_row(f, g, plane, e.memory, at, (deep.index, high.index))
+        width = f.select(exists, g["in_w"], f.index(0))
+        first = seen(f, g, "w", at[2], wide.index)
+        args = (row, first, g["stride_w"], width, _raw(p), lanes)
+        new = convert.from_memory(f, p.dtype, window_vector(f, e.memory, *args))
         best, where = wide.carried
-
-        def compare(
-            place: Sequence[Value] = place, best: Value = best, where: Value = where
-        ) -> list[Value]:
-            i = row_major(f, g, "in", place)
-            new = convert.load(f, p.dtype, f.gep(e.memory, plane, i))
-            if e.is_float:
-                nan = f.and_(f.fcmp("uno", new, new), f.fcmp("ord", best, best))
-                wins = f.or_(f.fcmp("ogt", new, best), nan)
-            else:
-                wins = f.icmp("sgt" if e.signed else "ugt", new, best)
-            wins = f.or_(wins, f.icmp("slt", where, 0))
-            return [f.select(wins, new, best), f.select(wins, i, where)]
-
-        wide.next(*f.if_else(inside, compare, lambda b=best, w=where: [b, w]))
+        if e.is_float:
+            nan = f.and_(f.fcmp("uno", new, new), f.fcmp("ord", best, best))
+            wins = f.or_(f.fcmp("ogt", new, best), nan)
+        else:
+            wins = f.icmp("sgt" if e.signed else "ugt", new, best)
+        places = f.add(narrow(first), spread)
+        inside = f.icmp("ult", places, narrow(width))
+        wins = f.and_(f.or_(wins, f.icmp("slt", where, 0)), inside)
+        i_d, i_h = (
+            seen(f, g, a, i, k.index) for a, i, k in zip("dh", at, (deep, high), strict=False)
+        )
+        base = f.mul(f.add(f.mul(i_d, g["in_h"]), i_h), g["in_w"])
+        place = f.add(places, narrow(base))
+        wide.next(f.select(wins, new, best), f.select(wins, place, where))
         high.following = wide.carried
         deep.following = high.carried
     return deep.carried[1]
 
 
-def _spread(f: Builder, p: _Pool, plane: Value, at: Sequence[Value], part: Value) -> None:
-    """Add `part` to every element of the window."""
+def _spread(
+    f: Builder, p: _Pool, plane: Value, at: Sequence[Value], shares: Value, count: Value
+) -> None:
+    """Add to every element of each window its share."""
     g, memory = p.g, p.element.memory
     with (
         f.loop(0, g["kernel_d"], name="kd") as deep,
@@ -233,9 +253,7 @@ def _spread(f: Builder, p: _Pool, plane: Value, at: Sequence[Value], part: Value
     ):
         row, exists = input_row(f, g, plane, memory, at, (deep.index, high.index))
         with f.when(exists), f.loop(0, g["kernel_w"], name="kw") as wide:
-            i = seen(f, g, "w", at[2], wide.index)
-            with f.when(f.icmp("ult", i, g["in_w"])):
-                _add_at(f, memory, f.gep(memory, row, i), part)
+            add_chunk(f, g, memory, row, seen(f, g, "w", at[2], wide.index), shares, count)
 
 
 def _gather_grad(
@@ -256,7 +274,7 @@ def _gather_grad(
             window = f.add(f.mul(plane, positions), row_major(f, g, "out", at))
             d = convert.load(f, p.dtype, f.gep(memory, dy, window))
             if p.largest:
-                mine = f.icmp("eq", _winner(f, p, x_at, at), i)
+                mine = f.icmp("eq", _winners(f, p, x_at, at, 1), f.cast("trunc", i, "i32"))
                 return f.select(mine, f.fadd(total, d), total)
             return f.fadd(total, f.fdiv(d, p.divisor(at)))
 

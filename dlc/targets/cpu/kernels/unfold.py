@@ -155,14 +155,14 @@ def _fold_line(
         row, exists = input_row(f, g, plane, memory, (d, h), (tap[0], tap[1]))
         with f.when(exists):
             first = seen(f, g, "w", w, tap[2])
-            _add_chunk(f, g, memory, row, first, f.gep(memory, line, t), count)
+            add_chunk(f, g, memory, row, first, f.gep(memory, line, t), count)
         last = f.sub(f.add(w, count), 1)
         return (f.add(t, count), *advance(f, (d, h, last), g.axes("out")))
 
     f.loop_while((f.index(0), *start), lambda c: f.icmp("slt", c[0], positions), chunk, "chunk")
 
 
-def _add_chunk(
+def add_chunk(
     f: Builder, g: Geometry, memory: str, row: Value, first: Value, line: Value, count: Value
 ) -> None:
     """row[first + t stride] += line[t], t < count, where that is inside of the row."""
