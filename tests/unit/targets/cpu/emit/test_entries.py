@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlc.ir.reader import read_module
-from dlc.memory.bufferise import bufferise
-from dlc.targets.cpu.emit import EmitOptions, emit
+from dlc.targets.cpu.emit import EmitOptions
 from dlc.targets.cpu.emit.context import STATUS
-from dlc.targets.cpu.llvm import Options, compile_object, host_target
+from dlc.targets.cpu.llvm import Options
 from dlc.targets.cpu.run import CallError, Compiled, ErrorRecord, aligned
 from dlc.targets.cpu.values import Flat, encode
-from tests.unit.targets.cpu.emit.agreement import QUICK, main, native
+from tests.unit.targets.cpu.emit.agreement import main, native
 from tests.unit.targets.cpu.emit.test_programs import FOLDER
 
 TREE = """source 0 "tree.dl"
@@ -317,17 +315,6 @@ def test_modules_with_equal_names_live_side_by_side() -> None:
     ]
     modules = [native(t) for t in texts]
     assert [int(m.call("main", [np.int32(10)])[0]) for m in modules] == [10, 11, 12, 13, 14]
-
-
-def test_equal_modules_give_equal_bytes_and_need_no_symbol() -> None:
-    for path in sorted(FOLDER.glob("*.ir")):
-        texts = [
-            emit(bufferise(read_module(path.read_text())), host_target(), EmitOptions("net")).text
-            for _ in range(2)
-        ]
-        assert texts[0] == texts[1]
-        found = compile_object(texts[0], host_target(), QUICK)
-        assert found.symbols.defined == ("net_raw_main",)
 
 
 @pytest.mark.parametrize("level", [0, 3])
