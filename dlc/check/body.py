@@ -21,11 +21,14 @@ from dlc.syntax import tree
 from dlc.typesys.dims import ZERO, Dim, DimError
 from dlc.typesys.surface import (
     UNKNOWN,
+    Element,
     Function,
     Rewrite,
+    Shape,
     Tensor,
     Type,
     Unknown,
+    short,
 )
 
 
@@ -52,14 +55,15 @@ class Clash:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A name that holds a value. `how`: param, mut, local, loop, pattern, lambda, static. `spent`:
-    where a key was used. `missing`: there is a path without a value; the place where it has one."""
+    """A name that holds a value. `how`: param, mut, local, loop, pattern, lambda. `dim` is the
+    value of a whole number as a dim. `spent`: where a key was used. `missing`: there is a path
+    without a value; the place where it has one."""
 
     local: Local
     type: Type
     how: str
     span: Span
-    atom: Atom | None = None
+    dim: Dim | None = None
     spent: Span | None = None
     missing: Span | None = None
     clash: Clash | None = None
@@ -75,11 +79,15 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSlot:
-    """A static function parameter; `value` is None while the generic text is checked."""
+    """A static function parameter; `value` is None while the generic text is checked, `type` where
+    a closure captured it. A closure's names mean what they meant where it was written: `env` and
+    `dims` bring them here."""
 
-    type: Function
+    type: Function | None
     value: FunctionValue | None
     span: Span
+    env: Mapping[str, Binding] = field(default_factory=dict[str, "Binding"])
+    dims: Mapping[str, Dim] = field(default_factory=dict[str, Dim])
 
 
 Binding: TypeAlias = Variable | Constant | FunctionSlot
@@ -119,6 +127,8 @@ class World(Protocol):
 
     def special(self, name: str) -> Special: ...
 
+    def statement(self, b: Body, s: tree.Stmt) -> str: ...
+
     def function(self, key: InstanceKey) -> typed.TypedFunction | None:
         """The typed tree of an instance; None while it is being made (it calls itself)."""
         ...
@@ -136,6 +146,7 @@ class Loop:
     carried: dict[str, Variable]
     header: Span
     breaks: list[dict[str, Binding]] = field(default_factory=list[dict[str, Binding]])
+    before: dict[str, Variable] = field(default_factory=dict[str, Variable])
     static: bool = False
 
 
@@ -172,8 +183,11 @@ class Body:
         self.consts: frozenset[str] = frozenset()
         self.env: dict[str, Binding] = {}
         self.dim_names: dict[str, Dim] = {}
-        self.runs: Mapping[str, tuple[Dim, ...]] = {}
-        self.elements: Callable[[str], Type | None] = lambda _: None
+        self.runs: Mapping[str, Shape] = {}
+        self.elements: Mapping[str, Element] = {}
+        self.values: Mapping[str, Type] = {}
+        self.keep_rows = False
+        self.turns = 0
         self.facts: dict[str, Dim] = {}
         self.out: list[Stmt] = []
         self.loops: list[Loop] = []
@@ -182,8 +196,10 @@ class Body:
         self.found = Found()
         self.atoms: dict[str, Atom] = {}
         self.lambda_names: list[frozenset[str]] = []
+        self.later: list[Callable[[], None]] = []
         self._report = report
         self._locals = 0
+        self._slots: dict[str, Local] = {}
         self._names: dict[str, int] = {}
 
     # -- diagnostics
@@ -206,6 +222,31 @@ class Body:
         if atom is None or atom.name == atom.base:
             return m.group(0)
         return f"{atom.base} (line {atom.span.line})"
+
+    @property
+    def name_text(self) -> str:
+        return short(self.name)
+
+    def show_result(self) -> str:
+        """The declared result type, unknowns as they were written."""
+        text = self.show(self.result)
+        for u in self.unknowns:
+            text = re.sub(rf"(?<![\w.?]){re.escape(u)}(?![\w.])", f"?{u}", text)
+        return text
+
+    # -- generics
+
+    def run(self, name: str) -> Shape | None:
+        """The dims of `*S`."""
+        return self.runs.get(name)
+
+    def element(self, name: str) -> Element | None:
+        """What a generic element type is here."""
+        return self.elements.get(name)
+
+    def value(self, name: str) -> Type | None:
+        """What a generic structure is here."""
+        return self.values.get(name)
 
     # -- expressions
 
@@ -285,29 +326,41 @@ class Body:
     def emit(self, s: Stmt) -> None:
         self.out.append(s)
 
+    def flush(self) -> None:
+        """What calls with `mut` arguments left to do after their statement."""
+        while self.later:
+            self.later.pop(0)()
+
     def bind(
-        self, name: str, t: Type, how: str, span: Span, local: Local | None = None
+        self,
+        name: str,
+        t: Type,
+        how: str,
+        span: Span,
+        local: Local | None = None,
+        dim: Dim | None = None,
     ) -> Variable:
-        """A new value of a name. The slot stays that of an earlier value. A whole number gets a new
-        version of the dim of this name, defined here if anything uses it."""
-        before = self.env.get(name)
+        """A new value of a name; a variable keeps its slot. A whole number that is no known dim
+        gets a dim of its own, defined here if any type mentions it."""
         if local is None:
-            reuse = isinstance(before, Variable) and before.how == how
-            local = (
-                before.local if reuse and isinstance(before, Variable) else self.fresh_local(name)
-            )
-        atom = self.version(name, t, span, local)
-        made = Variable(local, t, how, span, atom)
+            local = self.slot(name) if how == "local" else self.fresh_local(name)
+        made = Variable(local, t, how, span, dim or self.version(name, t, span, local))
         self.env[name] = made
         return made
 
-    def version(self, name: str, t: Type, span: Span, local: Local) -> Atom | None:
+    def slot(self, name: str) -> Local:
+        """The slot of a variable: one for each name of a function."""
+        if name not in self._slots:
+            self._slots[name] = self.fresh_local(name)
+        return self._slots[name]
+
+    def version(self, name: str, t: Type, span: Span, local: Local) -> Dim | None:
         """A new dim for the whole number that the slot now holds, defined here when used."""
         if not is_whole(t):
             return None
         atom = self.fresh_atom(name, span, f"`{name}`")
         self.emit(typed.DefineDim(atom.name, local, span=span))
-        return atom
+        return Dim.sym(atom.name)
 
     def update(self, name: str, **changes: object) -> None:
         before = self.env[name]

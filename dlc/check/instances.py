@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dlc.syntax import tree
+from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import DType
 from dlc.typesys.surface import Type, short
 
@@ -31,9 +32,9 @@ class Closure:
 
     `captures` are the values it reads, as (name in the lambda, name of the parameter that brings it
     into the instance, type); `statics` are names whose value is known when compiling; `functions`
-    are static function names. `dims` maps a dim name of that place to the dim parameter that brings
-    it in. `module` is where names of functions and types are looked up; `at` is printed in names of
-    instances."""
+    are static function names; `sizes` says which captured whole numbers are known dims. `dims` maps
+    a dim name of that place to the dim parameter that brings it in. `module` is where names of
+    functions and types are looked up; `at` is printed in names of instances."""
 
     node: tree.Lambda
     module: str
@@ -41,6 +42,7 @@ class Closure:
     captures: tuple[tuple[str, str, Type], ...] = ()
     dims: tuple[tuple[str, str], ...] = ()
     statics: tuple[tuple[str, Static], ...] = ()
+    sizes: tuple[tuple[str, Dim], ...] = ()
     functions: tuple[tuple[str, FunctionValue], ...] = ()
 
     def __str__(self) -> str:

@@ -111,9 +111,7 @@ def called(
             numbers.append((c, consts[c]))
         elif f"?{c}" in m.dims and m.dims[f"?{c}"].is_constant:
             numbers.append((c, m.dims[f"?{c}"].constant))
-    rows = tuple(
-        (sig.params[i].name, leaves) for i, leaves in sorted(m.rows.items()) if leaves
-    )
+    rows = tuple((sig.params[i].name, leaves) for i, leaves in sorted(m.rows.items()) if leaves)
     key = InstanceKey(
         sig.name,
         dtypes=tuple(dtypes),
@@ -131,8 +129,8 @@ def called(
 
 
 def instance_dims(sig: Signature, key: InstanceKey) -> tuple[str, ...]:
-    """The dim parameters of an instance, in order: those of the signature that are not const, dims of
-    runs, of structures, of the places where closures were written."""
+    """The dim parameters of an instance, in order: those of the signature that are not const, dims
+    of runs, of structures, of the places where closures were written."""
     fixed = {n for n, _ in key.consts}
     out: dict[str, None] = {n: None for n in sig.dims if n not in fixed}
     for r, rank in key.ranks:

@@ -199,7 +199,7 @@ class SignaturePlace:
             found = did_you_mean(error("E0309", text, node.span), name, self.runs)
             self.tables.bag.add(found.with_note(f"a parameter must have it: `x: f32[*{name}]`"))
             return None
-        if name in self.dims or name in self.params:
+        if name in self.dims or (name in self.params and name not in self.runs):
             text = f"`{name}` is one dim, `*{name}` a run of them"
             self.tables.bag.add(error("E0309", text, node.span).with_help("use two names"))
             return None

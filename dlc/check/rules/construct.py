@@ -177,3 +177,9 @@ def option_none(b: Body, span: Span, want: Type | None) -> Val:
         return bad(span)
     found = error("E0353", "what would this None hold?", span)
     return b.fail(found.with_help("annotate it: `x: Option[…] = None`"))
+
+
+def none_called(b: Body, node: tree.Call, want: Type | None) -> Val:
+    """`None()`: it has no fields."""
+    found = error("E0312", "`None` has no fields", node.span)
+    return b.fail(found.with_help("write it without parentheses: `None`"))

@@ -256,11 +256,8 @@ def _slice(b: Body, s: tree.Slice, size: Dim) -> typed.Cut | typed.Whole | None:
     except DimError:
         b.report(_no_length(b, s, start, stop))
         return None
-    if (
-        (length.is_constant
-        and length.constant < 0)
-        or ((-length).never_zero()
-        and (-length).at_least(0))
+    if (length.is_constant and length.constant < 0) or (
+        (-length).never_zero() and (-length).at_least(0)
     ):
         found = error("E0326", f"this slice has a length of {b.show(length)}", s.span)
         b.report(found.with_note("a slice `a:b` ends at or after its start"))

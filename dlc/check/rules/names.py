@@ -143,10 +143,7 @@ def read(b: Body, text: str, v: Variable, span: Span) -> Val:
         return b.fail(found.with_help(f"give `{text}` a value before"))
     if isinstance(v.type, (Key, Keys)):
         spend(b, text, v, span)
-    dim = None if v.atom is None else Dim.sym(v.atom.name)
-    if dim is None and v.how == "param" and text in b.dim_names:
-        dim = b.dim_names[text]
-    return fact_normal(b, Val(typed.Read(v.local, type=v.type, span=span), dim))
+    return fact_normal(b, Val(typed.Read(v.local, type=v.type, span=span), v.dim))
 
 
 def spend(b: Body, text: str, v: Variable, span: Span) -> None:

@@ -1,0 +1,142 @@
+"""Who mentions whom: reachable functions, groups of mutual recursion, and effects by group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dlc.check.entities import Entity, FunctionItem, ModuleItem, Modules
+from dlc.check.typed import Effects
+from dlc.syntax import tree
+from dlc.syntax.walk import walk
+
+Graph = Mapping[str, tuple[str, ...]]
+
+
+def mentioned(modules: Modules, module: str, body: Sequence[tree.Node]) -> tuple[str, ...]:
+    """The functions with bodies that a body names, in order."""
+    out: dict[str, None] = {}
+    for s in body:
+        for n in walk(s):
+            found: Entity | None = None
+            if isinstance(n, tree.Name):
+                found = modules.find(module, n.id)
+            elif isinstance(n, tree.Attr) and isinstance(n.base, tree.Name):
+                owner = modules.find(module, n.base.id)
+                if isinstance(owner, ModuleItem):
+                    found = modules.by_name[owner.name].own.get(n.name.text)
+            if isinstance(found, FunctionItem) and found.node.body is not None:
+                out[found.name] = None
+    return tuple(out)
+
+
+def call_graph(
+    modules: Modules, functions: Mapping[str, FunctionItem]
+) -> dict[str, tuple[str, ...]]:
+    """For each function those that its body, or its `@vjp` rule, names."""
+    out: dict[str, tuple[str, ...]] = {}
+    for name, item in functions.items():
+        if item.node.body is not None:
+            found = mentioned(modules, item.module, item.node.body)
+            rules = tuple(
+                m
+                for d in item.node.decorators
+                if d.name.text == "vjp"
+                for a in d.args or ()
+                for m in mentioned(modules, item.module, (a.value,))
+            )
+            out[name] = (*found, *(r for r in rules if r not in found))
+    return out
+
+
+def reachable(graph: Graph, roots: Sequence[str]) -> tuple[str, ...]:
+    """The roots and everything that they lead to, in the order in which it is met."""
+    seen: dict[str, None] = {}
+    stack = list(reversed(roots))
+    while stack:
+        top = stack.pop()
+        if top in seen or top not in graph:
+            continue
+        seen[top] = None
+        stack.extend(reversed(graph[top]))
+    return tuple(seen)
+
+
+def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
+    """The strongly connected components, callees before callers (Tarjan, without recursion)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    on_stack: set[str] = set()
+    stack: list[str] = []
+    out: list[tuple[str, ...]] = []
+    for root in graph:
+        if root in index:
+            continue
+        work: list[tuple[str, int]] = [(root, 0)]
+        while work:
+            node, at = work.pop()
+            if at == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                on_stack.add(node)
+            next_at = at
+            descended = False
+            edges = graph.get(node, ())
+            while next_at < len(edges):
+                child = edges[next_at]
+                next_at += 1
+                if child not in graph:
+                    continue
+                if child not in index:
+                    work.append((node, next_at))
+                    work.append((child, 0))
+                    descended = True
+                    break
+                if child in on_stack:
+                    low[node] = min(low[node], index[child])
+            if descended:
+                continue
+            for child in edges:
+                if child in on_stack and child in low:
+                    low[node] = min(low[node], low[child])
+            if low[node] == index[node]:
+                component: list[str] = []
+                while True:
+                    top = stack.pop()
+                    on_stack.discard(top)
+                    component.append(top)
+                    if top == node:
+                        break
+                out.append(tuple(reversed(component)))
+    return tuple(out)
+
+
+def recursive(graph: Graph, group: tuple[str, ...]) -> bool:
+    """Whether the functions of a group call themselves."""
+    return any(name in graph.get(name, ()) for name in group) or len(group) > 1
+
+
+def join_effects(a: Effects, c: Effects) -> Effects:
+    """What two things may do together; writing stays with the function that does it."""
+    return Effects(a.writes, a.draws or c.draws, a.fails or c.fails, a.diverges or c.diverges)
+
+
+def group_effects(
+    own: Mapping[str, Effects],
+    graph: Graph,
+    order: Sequence[tuple[str, ...]],
+    loops: Mapping[str, bool],
+) -> dict[str, Effects]:
+    """Effects of every function: its own and those of what it calls. `loops`: its recursion is not
+    structural."""
+    out: dict[str, Effects] = {}
+    for group in order:
+        together = Effects()
+        for name in group:
+            together = join_effects(together, own.get(name, Effects()))
+            for callee in graph.get(name, ()):
+                together = join_effects(together, out.get(callee, Effects()))
+        diverges = together.diverges or any(loops.get(n, False) for n in group)
+        for name in group:
+            mine = own.get(name, Effects())
+            out[name] = Effects(mine.writes, together.draws, together.fails, diverges)
+    return out
