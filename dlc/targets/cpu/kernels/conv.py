@@ -16,7 +16,7 @@ blocks as gemm "nt" for dw; over (position, c, k) in blocks for dx.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ from dlc.targets.cpu.kernels.windows import (
     load_geometry,
     volume,
 )
-from dlc.targets.cpu.llvm import Builder, Function, Value
+from dlc.targets.cpu.llvm import Builder, Function, Module, Value
 
 DEPTH = 128
 """Taps in a block of y and of dx, if the stack allows."""
@@ -132,6 +132,25 @@ def _forward_params(key: Key) -> Params:
     return _params("x", "w", "y")
 
 
+def _apart(
+    module: Module,
+    key: Key,
+    way: str,
+    write: Callable[[Builder, Operands, Geometry, tuple[Value, Value, Value], Value], None],
+) -> Function:
+    """One way of the forward convolution as a function, with a stack frame of its own."""
+    name = f"dlc.conv.{way}.{key.dtype}"
+
+    def emit() -> tuple[Function, str]:
+        f = Builder(module, name, "void", _forward_params(key), inline="never")
+        address, x, w, y, accumulate = f.params
+        write(f, OPERANDS[key.dtype], load_geometry(f, address), (x, w, y), accumulate)
+        f.ret()
+        return f.finish()
+
+    return module.function(name, emit)
+
+
 def _forward(f: Builder, key: Key) -> None:
     ops = OPERANDS[key.dtype]
     address, x, w, y, accumulate = f.params
@@ -141,9 +160,9 @@ def _forward(f: Builder, key: Key) -> None:
         return
     with f.when(f.icmp("slt", u.g["og"], FEW_CHANNELS)):
         with f.when(is_depthwise(f, u.g)):
-            write_depthwise(f, ops, u.g, (x, w, y), accumulate)
+            f.call(_apart(f.module, key, "depthwise", write_depthwise), *f.params)
             f.ret()
-        write_direct(f, ops, u.g, (x, w, y), accumulate)
+        f.call(_apart(f.module, key, "direct", write_direct), *f.params)
         f.ret()
     og, taps, positions = u.g["og"], u.taps, u.positions
     with f.when(u.sees_each_once()):
