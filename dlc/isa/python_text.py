@@ -85,7 +85,9 @@ class PythonText:
         body = self.expr(term.body)
         if term.kind == "banksum":
             lane = "None" if term.lane is None else f"lambda v_{term.var}: {self.expr(term.lane)}"
-            return f"m.banksum({count}, lambda v_{term.var}: {body}, {lane})"
+            products = isinstance(term.body, t.Binary) and term.body.op == "*"
+            name = "banksum_of_products" if products else "banksum"
+            return f"m.{name}({count}, lambda v_{term.var}: {body}, {lane})"
         text = f"{term.kind}({body} for v_{term.var} in range({count}))"
         return f"I({text})" if term.kind == "sum" else text
 

@@ -232,6 +232,13 @@ class Runtime:
             width //= 2
         return banks[0]
 
+    def banksum_of_products(
+        self, count: int, body: Callable[[int], Any], lane: Callable[[int], int] | None
+    ) -> Any:
+        """A banked sum whose terms are products: multiply-accumulates as well."""
+        self.mac_calls += count
+        return self.banksum(count, body, lane)
+
     # -- floats ------------------------------------------------------------------------------------
 
     def p_mac(self, s: Any, x: Any, y: Any) -> Any:
