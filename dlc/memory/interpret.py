@@ -18,6 +18,7 @@ from dlc.ir.core import NOWHERE, Attr, Loc, Op, Value, freeze_attrs
 from dlc.memory import form as f
 from dlc.memory.frame import field_offset, statements
 from dlc.memory.image import Memory, closed, get_value, layout, put_value, sizes
+from dlc.memory.need import header_bytes
 from dlc.ops.card import Run, RunError, Trait
 from dlc.ops.registry import card_of
 from dlc.typesys.dims import Dim
@@ -27,8 +28,8 @@ from dlc.typesys.types import ListType, TensorType, Type
 
 @dataclass(frozen=True)
 class Outcome:
-    """Results in the IR's order, what parameters updated in place hold afterwards, and the most
-    bytes of the arena that were in use at once."""
+    """Results in the IR's order, and the most bytes of the arena that were in use at once, without
+    those of the arguments."""
 
     results: tuple[Any, ...]
     peak: int
@@ -66,6 +67,7 @@ def _bytes(t: Type, env: Mapping[str, int]) -> int:
 class _Machine:
     def __init__(self, m: f.BModule, memory: Memory, fuel: int) -> None:
         self.m, self.memory, self.fuel = m, memory, fuel
+        self.headers = header_bytes(m)
         self.data = {s: self._constant(s) for s in _data(m)}
 
     def _constant(self, s: f.Data) -> int:
@@ -93,6 +95,8 @@ class _Machine:
                     kept.append((at, size, memory.bytes[at : at + size].tobytes()))
                 given.append(at)
         frame = _Frame(self, fn, memory.arena, env)
+        taken = memory.end - memory.heap
+        memory.peak = taken
         found = frame.run(given)
         for at, size, before in kept:
             if memory.bytes[at : at + size].tobytes() != before:
@@ -107,7 +111,7 @@ class _Machine:
         hidden = dict(zip(fn.result_names, found_dims, strict=True))
         return Outcome(
             tuple(self.result(places[r], types[r], env | hidden) for r in fn.returns),
-            memory.peak,
+            memory.peak - taken,
         )
 
     def result(self, x: Any, t: Type, env: Mapping[str, int]) -> Any:
@@ -123,12 +127,13 @@ class _Frame:
         self.machine, self.memory, self.fn, self.base = machine, machine.memory, fn, base
         self.env = env
         self.regs: dict[f.Reg, Any] = {}
-        self.slots = [base + s.offset.evaluate(env) for s in fn.slots]
+        self.header = machine.headers[fn.name]
+        self.slots = [base + self.header + s.offset.evaluate(env) for s in fn.slots]
         self.dims: dict[Dim, int] = {}
 
     def run(self, given: list[Any]) -> list[Any]:
         """The registers of the results."""
-        size = self.fn.frame.evaluate(self.env)
+        size = self.header + self.fn.frame.evaluate(self.env)
         self.memory.raise_top(self.base + size)
         self.memory.poison(self.base, size)
         for p, x in zip(self.fn.params, given, strict=True):
@@ -463,7 +468,8 @@ class _Frame:
         args += [self.address(v) for v in s.outs]
         given = _typed_arguments(callee, args)
         top = self.memory.top
-        frame = _Frame(self.machine, callee, self.base + self.dim(s.keep), env)
+        base = self.base + self.header + self.dim(s.keep)
+        frame = _Frame(self.machine, callee, base, env)
         found = frame.run(given)
         for r, x in zip(s.results, found, strict=True):
             self.put(r, x)

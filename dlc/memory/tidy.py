@@ -35,7 +35,7 @@ def tidy(fn: BFunction) -> BFunction:
     """The function without useless statements."""
     while True:
         read = _read(fn)
-        body = filtered(fn.body, lambda s: not _useless(s, read))
+        body = filtered(fn.body, lambda s, read=read: not _useless(s, read))
         if sum(1 for _ in statements(body)) == sum(1 for _ in statements(fn.body)):
             return fn
         fn = replace(fn, body=body)

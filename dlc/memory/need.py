@@ -1,0 +1,175 @@
+"""What a call needs of the arena: exactly, at most, or nobody knows.
+
+The program's twin: the form is run over formulas instead of numbers, tensor work left out. Frames
+grow up, the heap grows down, so what is in use is a sum; a call on top of what a call site keeps
+adds its own peak. Control that depends on data gives a bound, the larger of both ways; loops whose
+number of turns nobody knows must leave nothing behind. Recursion over a given algebraic value gives
+one formula for each constructor, in which the needs of calls on parts stand: `Needs.evaluate` fills
+a table, children first, without recursion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Literal
+
+from dlc.memory.cost import Cost, Of, Path, Unbounded, evaluate_cost, symbols
+from dlc.memory.escape import leaves_heap
+from dlc.memory.form import BFunction, BModule
+from dlc.memory.frame import frame_layout
+from dlc.memory.twin import Summary, summarise
+from dlc.ops.values import AdtValue
+from dlc.typesys.types import AdtType
+
+Status = Literal["exact", "bound", "unbounded"]
+
+
+@dataclass(frozen=True)
+class Need:
+    """The bytes that a call takes of the arena at its peak, and that it leaves on the heap, besides
+    the arguments themselves. Formulas in the function's dims, in `arg.<name>` for whole-number
+    parameters and `len.<name>` for the lengths of lists; None if nothing bounds it, for `reason`.
+    """
+
+    status: Status
+    peak: Cost | None
+    left: Cost | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The needs of all functions of a module."""
+
+    functions: Mapping[str, BFunction]
+    of: Mapping[str, Need]
+
+    def evaluate(
+        self, name: str, env: Mapping[str, int], args: Sequence[Any] = ()
+    ) -> tuple[Status, int]:
+        """The bytes for given dims and arguments (as the evaluator holds them; only algebraic ones
+        are looked at). Raises Unbounded."""
+        need = self.of[name]
+        if need.peak is None:
+            raise Unbounded(need.reason)
+        table = _Table(self, env)
+        return need.status, table.evaluate("peak", name, tuple(args))
+
+
+def needs(m: BModule) -> Needs:
+    """The needs of every function of the module."""
+    found: dict[str, Summary | Unbounded] = {}
+    headers, leaving = header_bytes(m), leaves_heap(m.functions)
+    for _, members in groupby(m.functions.values(), key=_group_of):
+        fns = list(members)
+        for fn in fns:
+            try:
+                found[fn.name] = summarise(m, fn, headers, leaving, found)
+            except Unbounded as e:
+                found[fn.name] = e
+        _level([fn.name for fn in fns], found)
+    return Needs(m.functions, {n: _need(found[n]) for n in m.functions})
+
+
+def _group_of(fn: BFunction) -> tuple[int | None, str]:
+    return fn.group, fn.name if fn.group is None else ""
+
+
+def header_bytes(m: BModule) -> dict[str, int]:
+    """The bytes before the slots in every function's frame."""
+    out: dict[str, int] = {}
+    for name, fn in m.functions.items():
+        group = frozenset(f.name for f in m.functions.values() if f.group == fn.group)
+        out[name] = 0 if fn.group is None else frame_layout(fn, group).header
+    return out
+
+
+def _level(names: list[str], found: dict[str, Summary | Unbounded]) -> None:
+    """What holds for one function of a group holds for all: exactness, and having no bound."""
+    summaries: list[Summary] = []
+    for n in names:
+        x = found[n]
+        if isinstance(x, Unbounded):
+            found.update(dict.fromkeys(names, x))
+            return
+        summaries.append(x)
+    for function, name in (c for x in summaries for c in x.changing):
+        x = summaries[names.index(function)]
+        if name in symbols(x.peak) or name in symbols(x.left):
+            found.update(dict.fromkeys(names, Unbounded("a recursion whose lengths change")))
+            return
+    exact = all(x.exact for x in summaries)
+    found.update((n, replace(x, exact=exact)) for n, x in zip(names, summaries, strict=True))
+
+
+def _need(x: Summary | Unbounded) -> Need:
+    if isinstance(x, Unbounded):
+        return Need("unbounded", None, None, str(x))
+    return Need("exact" if x.exact else "bound", x.peak, x.left)
+
+
+# -- the table over nodes
+
+Key = tuple[str, str, tuple[int, ...]]
+
+
+class _Table:
+    """Costs of calls by function and nodes, filled on demand with a work list."""
+
+    def __init__(self, needs: Needs, env: Mapping[str, int]) -> None:
+        self.needs, self.env = needs, env
+        self.done: dict[Key, int] = {}
+        self.open: set[Key] = set()
+
+    def evaluate(self, what: str, name: str, args: tuple[Any, ...]) -> int:
+        first = (what, name, args)
+        work = [first]
+        while work:
+            what, name, args = work[-1]
+            key = self._key(what, name, args)
+            if key in self.done:
+                work.pop()
+                continue
+            missing: list[tuple[str, str, tuple[Any, ...]]] = []
+            value = self._try(what, name, args, missing)
+            if not missing:
+                self.done[key] = value
+                self.open.discard(key)
+                work.pop()
+                continue
+            if key in self.open and any(self._key(*x) in self.open for x in missing):
+                raise Unbounded("a recursion that does not go down")
+            self.open.add(key)
+            work += missing
+        return self.done[self._key(*first)]
+
+    def _key(self, what: str, name: str, args: tuple[Any, ...]) -> Key:
+        return what, name, tuple(id(a) for a in args)
+
+    def _try(self, what: str, name: str, args: tuple[Any, ...], missing: list[Any]) -> int:
+        need = self.needs.of[name]
+        cost = need.peak if what == "peak" else need.left
+        if cost is None:
+            raise Unbounded(need.reason)
+
+        def part(p: Path) -> AdtValue:
+            v = args[p[0]]
+            for i in p[1:]:
+                v = v.fields[i]
+            return v
+
+        def call(c: Of) -> int:
+            callee = self.needs.functions[c.function]
+            places = [i for i, q in enumerate(callee.params) if isinstance(q.type, AdtType)]
+            given: list[Any] = [None] * len(callee.params)
+            for i, p in zip(places, c.nodes, strict=True):
+                given[i] = part(p) if p is not None else None
+            key = self._key(c.what, c.function, tuple(given))
+            if key not in self.done:
+                missing.append((c.what, c.function, tuple(given)))
+                return 0
+            return self.done[key]
+
+        return evaluate_cost(cost, self.env, lambda p: part(p).constructor, call)
