@@ -379,10 +379,12 @@ def _determined(tables: Tables, fn: tree.FnDef, place: SignaturePlace) -> None:
                 changed = True
     for g in place.generics.values():
         is_dim = g.kind is None and not g.value
+        if is_dim:
+            place.dims.setdefault(g.name, g.span)
+        if g.const:
+            place.consts[g.name] = None
         if (is_dim and (g.const or g.default is not None)) or g.name in names:
             found.add(g.name)
-        elif is_dim and g.name not in place.dims:
-            place.dims[g.name] = g.span
     lost = [n for n in place.dims if n not in found]
     lost += [g.name for g in place.generics.values() if g.name not in found and g.name not in lost]
     if lost:

@@ -321,6 +321,17 @@ class Matcher:
 
     # -- results
 
+    def knows(self, t: Type) -> bool:
+        """Whether all generics in a type of the callee are bound, dims aside."""
+        dtype = getattr(t, "dtype", None)
+        if isinstance(dtype, DTypeVar) and dtype.name not in self.dtypes:
+            return False
+        if isinstance(t, ValueVar) and t.name not in self.values:
+            return False
+        if any(isinstance(d, ShapeVar) and d.name not in self.runs for d in own_items(t)):
+            return False
+        return all(map(self.knows, parts(t)))
+
     def rewrite(self) -> Rewrite:
         """What the generics of the callee are here."""
 

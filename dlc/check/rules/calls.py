@@ -567,9 +567,10 @@ def _mut_span(a: Argument) -> Span:
     return Span(a.span.source, max(0, start), a.span.end)
 
 
-def _hint(c: _Call, t: Type) -> Type:
-    """What is known of a parameter's type so far, to guide lists, None and constructors."""
-    return c.matcher.rewrite()(t)
+def _hint(c: _Call, t: Type) -> Type | None:
+    """What is known of a parameter's type so far, to guide literals, lists, None and constructors;
+    None while a generic of it is open."""
+    return c.matcher.rewrite()(t) if c.matcher.knows(t) else None
 
 
 def _default(b: Body, c: _Call, p: ParamDecl) -> None:
