@@ -45,7 +45,7 @@ def resolve(checked: Checked, numbers: Mapping[str, int]) -> Bindings:
     """What each name of `numbers` binds: a parameter set's dim (`m.V`), an export's (`beam.K`), or
     a last part that only one of them has (`V`).
 
-    Raises CompileError E0602 (no such dim), E0603 (several), E0604 (not below 2**31)."""
+    Raises CompileError E0630 (no such dim), E0631 (several), E0632 (not below 2**31)."""
     known = _names(checked)
     consts: dict[str, dict[str, Static]] = {}
     dims: dict[str, dict[str, int]] = {}
@@ -55,7 +55,7 @@ def resolve(checked: Checked, numbers: Mapping[str, int]) -> Bindings:
         if isinstance(places, Diagnostic):
             wrong.append(places)
         elif not 0 <= n <= LARGEST:
-            wrong.append(error("E0604", f"a dim can't be {n}: `{name}` must be 0 to {LARGEST}"))
+            wrong.append(error("E0632", f"a dim can't be {n}: `{name}` must be 0 to {LARGEST}"))
         else:
             for export, dim, const in places:
                 if const:
@@ -94,8 +94,8 @@ def _places(name: str, known: Mapping[str, list[_Place]]) -> list[_Place] | Diag
         return known[hits[0]]
     if not hits:
         there = ", ".join(known) or "none"
-        return error("E0602", f"no dim is called `{name}`").with_note(f"the dims are: {there}")
-    several = error("E0603", f"`{name}` can be {' or '.join(f'`{h}`' for h in hits)}")
+        return error("E0630", f"no dim is called `{name}`").with_note(f"the dims are: {there}")
+    several = error("E0631", f"`{name}` can be {' or '.join(f'`{h}`' for h in hits)}")
     return several.with_help(f"say which: `--bind {hits[0]}=…`")
 
 

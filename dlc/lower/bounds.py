@@ -81,6 +81,9 @@ def _inner(op: Op, r: Region, known: Known) -> Region:
 
 
 def _learn(op: Op, known: Known) -> None:
+    if op.name == "as_dim":
+        named = Dim.sym(op.dims[0])
+        known[op.operands[0]] = Interval(named, named + 1)
     rule = _RULES.get(op.name)
     if rule is None:
         return

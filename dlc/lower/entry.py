@@ -93,7 +93,7 @@ def check(b: Builder, layout: Layout, t: surface.Type, leaves: Leaves, span: Spa
 
 def _refused(t: surface.Type, span: Span) -> Diagnostic:
     message = f"an exported function can't take {t}: it holds graphs, segments or sparse vectors"
-    found = error("E0611", message, span)
+    found = error("E0633", message, span)
     return found.with_help("take them as parameters of their own, and build the value inside")
 
 

@@ -59,7 +59,9 @@ def lower_function(
     hints = [n for p in fn.params for n in leaf_names(program.layout, p)]
     s = Scope(program, lower, root.nested(sig.params, hints), {})
     for p, which in zip(fn.params, callee.params, strict=True):
-        s.slots[p.local] = s.b.params[which]
+        # A parameter that is a dim is read as the dim: its value is then known to every analysis.
+        number = (s.b.dim(Dim.sym(p.local.name)),) if p.is_dim and not p.mut else None
+        s.slots[p.local] = s.b.params[which] if number is None else number
     body = Body(analyse(fn), Results.of(s, fn))
     leaves = lower_block(body, s, fn.body, body.results)
     values, dims = _give_back(s, callee, body.results, leaves)

@@ -19,30 +19,30 @@ from dlc.typesys.types import SCALAR_I32, ListType, TensorType, Type
 
 @dataclass(frozen=True)
 class Over:
-    """What a higher-order function runs over: types and leaves of its arguments, and how many."""
+    """What a higher-order function runs over: types and leaves of its arguments."""
 
     types: tuple[surface.Type, ...]
     leaves: tuple[Leaves, ...]
-    count: Value
 
     def at(self, s: Scope, i: Value) -> list[Leaves]:
         """Element `i` of each argument."""
         pairs = zip(self.types, self.leaves, strict=True)
         return [element(s, t, v, i) for t, v in pairs]
 
+    def count(self, s: Scope, known: Dim | None) -> Value:
+        """How many elements there are. Lists are checked to be of one length."""
+        pairs = zip(self.types, self.leaves, strict=True)
+        lengths = [length(s, t, v) for t, v in pairs if isinstance(t, surface.List)]
+        n = s.b.dim(known) if known is not None else lengths.pop(0)
+        for other in lengths:
+            same = s.b.emit("eq", n, other)
+            s.b.emit_many("assert", same, message="lists of different lengths")
+        return n
 
-def _over(s: Scope, args: Sequence[typed.Expr], count: Dim | None) -> Over:
-    """Evaluates the arguments. Lists are checked to be of one length."""
-    leaves = tuple(s.expr(a) for a in args)
-    types = tuple(a.type for a in args)
-    lengths = [
-        length(s, t, v) for t, v in zip(types, leaves, strict=True) if isinstance(t, surface.List)
-    ]
-    n = s.b.dim(count) if count is not None else lengths.pop(0)
-    for other in lengths:
-        same = s.b.emit("eq", n, other)
-        s.b.emit_many("assert", same, message="lists of different lengths")
-    return Over(types, leaves, n)
+
+def _over(s: Scope, args: Sequence[typed.Expr]) -> Over:
+    """The arguments, evaluated."""
+    return Over(tuple(a.type for a in args), tuple(s.expr(a) for a in args))
 
 
 def _components(t: surface.Type) -> tuple[surface.Type, ...]:
@@ -91,7 +91,7 @@ def _tensor(t: Type) -> TensorType:
 
 def lower_map(s: Scope, e: typed.MapCall) -> Leaves:
     """Element-wise operations, a `map`, or (where lists take part) a loop."""
-    over = _over(s, e.args, e.count)
+    over = _over(s, e.args)
     results = _components(e.type)
     lists = any(isinstance(t, surface.List) for t in (*over.types, *results))
     if lists or e.count is None:
@@ -110,13 +110,14 @@ def lower_map(s: Scope, e: typed.MapCall) -> Leaves:
 
 
 def _map_loop(s: Scope, e: typed.MapCall, over: Over) -> Leaves:
+    n = over.count(s, e.count)
     out = _Collector(s, e.type, e.function.body.type)
     hints = ["i", *["out"] * len(out.inits)]
     inner = s.nested((SCALAR_I32, *(v.type for v in out.inits)), hints)
     i, *so_far = inner.b.params
     y = apply(inner, e.function, over.at(inner, i))
     region = inner.b.yield_(*out.add(inner, tuple(so_far), i, y))
-    return s.b.for_(s.b.dim(0), over.count, out.inits, region)
+    return s.b.for_(s.b.dim(0), n, out.inits, region)
 
 
 # -- recurrences
@@ -125,9 +126,9 @@ def _map_loop(s: Scope, e: typed.MapCall, over: Over) -> Leaves:
 def lower_scan(s: Scope, e: typed.ScanCall) -> Leaves:
     """`x[t] = f(x[t-1], xs[t])`, every state kept."""
     x0 = s.conform(s.expr(e.init), e.init.type)
-    over = _over(s, e.args, e.count)
+    over = _over(s, e.args)
     out = _Collector(s, e.type, e.init.type)
-    n = len(x0)
+    count, n = over.count(s, e.count), len(x0)
     types = [v.type for v in (*x0, *out.inits)]
     hints = ["i", *["x"] * n, *["out"] * len(out.inits)]
     inner = s.nested((SCALAR_I32, *types), hints)
@@ -136,18 +137,18 @@ def lower_scan(s: Scope, e: typed.ScanCall) -> Leaves:
     y = inner.conform(y, e.init.type)
     kept = out.add(inner, tuple(carries[n:]), i, y)
     region = inner.b.yield_(*y, *kept)
-    return s.b.for_(s.b.dim(0), over.count, (*x0, *out.inits), region)[n:]
+    return s.b.for_(s.b.dim(0), count, (*x0, *out.inits), region)[n:]
 
 
 def lower_fold(s: Scope, e: typed.FoldCall) -> Leaves:
     """The last state of the recurrence; the first where there is nothing to run over."""
     x0 = s.expr(e.init)
-    over = _over(s, e.args, e.count)
+    over = _over(s, e.args)
     carry = s.carried([e.init.type], x0)
     hints = ["i", *["x"] * len(x0)]
     inner = s.nested((SCALAR_I32, *carry.types), hints, carry.dims)
     i, *x = inner.b.params
     y = apply(inner, e.function, [tuple(x), *over.at(inner, i)])
     region = inner.b.yield_(*inner.conform(y, e.init.type))
-    n = over.count
+    n = over.count(s, e.count)
     return s.b.for_(s.b.dim(0), n, carry.inits, region, init_dims=carry.init_dims)

@@ -39,12 +39,12 @@ def lower(
     `consts` gives const dims by export (`{"beam": {"K": 8}}`), `onnx` the functions of imported
     models. With `initialisers` every parameter set has a function `init.<name>`.
 
-    Raises CompileError: E0601 for a const dim without a number, E0611, E0612."""
+    Raises CompileError: E0601 for a const dim without a number, E0633, E0634."""
     wanted = checked.exports if entries is None else tuple(entries)
     try:
         made = instances(checked, consts or {}, onnx or {}, wanted, tests)
     except RecursionError:
-        raise CompileError(error("E0612", "this program is nested too deeply to lower")) from None
+        raise CompileError(error("E0634", "this program is nested too deeply to lower")) from None
     functions = dict(made.module.functions)
     sets: list[ParameterSet] = []
     for name, t in _models(checked, made).items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlc.check import check
+from dlc.check.program import check_file
 from dlc.ir.printer import print_module
 from dlc.lower.lowered import lower
 from dlc.ops.verify import verify
@@ -17,5 +17,5 @@ HERE = Path(__file__).parent
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in HERE.glob("*.dl")))
 def test_lowered_text(name: str, golden: Callable[[str, str], None]):
-    made = lower(check(HERE / f"{name}.dl"), tests=True)
+    made = lower(check_file(HERE / f"{name}.dl"), tests=True)
     golden(f"{name}.ir.txt", print_module(verify(made.module), locations=False))

@@ -14,8 +14,8 @@ from dlc.check.instances import InstanceKey
 from dlc.check.program import Checked
 from dlc.diag import SourceFile
 from dlc.ir.core import Module
-from dlc.ops.verify import problems
 from dlc.lower.program import instances
+from dlc.ops.verify import problems
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
 
@@ -32,7 +32,7 @@ class One:
         return self.functions[key]
 
     def entry(self, function: str, consts: Mapping[str, Any]) -> InstanceKey:
-        return next(k for k in self.functions if k.function == function)
+        return next(k for k in self.functions if k.function == function.removeprefix("t."))
 
 
 def function(

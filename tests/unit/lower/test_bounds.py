@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dlc.ir.reader import read_module
-from dlc.ops.verify import problems
 from dlc.lower.bounds import prove_bounds
+from dlc.ops.verify import problems
 
 
 def marked(

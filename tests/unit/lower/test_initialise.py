@@ -9,9 +9,9 @@ import pytest
 
 from dlc import evaluate
 from dlc.ir.core import Module
-from dlc.ops.verify import problems
 from dlc.lower.initialise import Initial, initial_leaves
 from dlc.ops.build import Builder, DimNames
+from dlc.ops.verify import problems
 from dlc.typesys.dtypes import F32, F64, I64
 from dlc.typesys.types import TensorType, tensor
 
