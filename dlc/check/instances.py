@@ -59,8 +59,10 @@ class InstanceKey:
     `dtypes` by variable; `ranks` of each `*S`, whose dims are called `S.0`, `S.1`, …; `consts` by
     dim or parameter name (`K`, `m.H`, `stride`); `functions` by parameter; `structures` by value
     variable, with dims renamed to `M.H` (models, algebraic types) or `M.0`, `M.1`, …; `rows` lists
-    the leaves of a parameter of type `Tangent[…]` that are stored as `Rows`. `params` is used by
-    lifted lambdas only: their types."""
+    the leaves of a parameter of type `Tangent[…]` that are stored as `Rows`. `where` are dims
+    that are no parameters of this instance, because they follow from the dims that closures bring
+    along (or are numbers): else a closure could not use what is known where it was written.
+    `params` is used by lifted lambdas only: their types."""
 
     function: str
     dtypes: tuple[tuple[str, DType], ...] = ()
@@ -69,6 +71,7 @@ class InstanceKey:
     functions: tuple[tuple[str, FunctionValue], ...] = ()
     structures: tuple[tuple[str, Type], ...] = ()
     rows: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    where: tuple[tuple[str, Dim], ...] = ()
     lifted: Closure | None = None
     params: tuple[Type, ...] = ()
 
@@ -80,6 +83,7 @@ class InstanceKey:
             f"{n}={v}" for n, v in (*self.dtypes, *self.consts, *self.functions, *self.structures)
         ]
         said += [f"rank {n}={v}" for n, v in self.ranks]
+        said += [f"{n}={v}" for n, v in self.where]
         said += [f"rows {n}={'+'.join(v) or 'all'}" for n, v in self.rows]
         name = self.function if self.lifted is None else str(self.lifted)
         return f"{name}<{', '.join(said)}>" if said else name

@@ -112,6 +112,10 @@ def called(
         elif f"?{c}" in m.dims and m.dims[f"?{c}"].is_constant:
             numbers.append((c, m.dims[f"?{c}"].constant))
     rows = tuple((sig.params[i].name, leaves) for i, leaves in sorted(m.rows.items()) if leaves)
+    for n in sig.dims:
+        if f"?{n}" in m.dims:
+            bound[n] = m.dims[f"?{n}"]
+    where = _known(sig, bound, closure_dims) if functions else ()
     key = InstanceKey(
         sig.name,
         dtypes=tuple(dtypes),
@@ -120,26 +124,39 @@ def called(
         functions=tuple(functions.items()),
         structures=tuple(structures),
         rows=rows,
+        where=where,
     )
-    for n in sig.dims:
-        if f"?{n}" in m.dims:
-            bound[n] = m.dims[f"?{n}"]
     bound.update(closure_dims)
     return Called(key, tuple((n, bound[n]) for n in instance_dims(sig, key)))
+
+
+def _known(
+    sig: Signature, bound: Mapping[str, Dim], closure_dims: Mapping[str, Dim]
+) -> tuple[tuple[str, Dim], ...]:
+    """Dims that follow from those of closures, or are numbers."""
+    back: dict[str, Dim] = {}
+    for name, d in closure_dims.items():
+        if d.name is not None:
+            back.setdefault(d.name, Dim.sym(name))
+    return tuple(
+        (n, d.substitute(back))
+        for n, d in bound.items()
+        if n not in sig.value_dims and n not in sig.consts and all(s in back for s in d.symbols())
+    )
 
 
 def instance_dims(sig: Signature, key: InstanceKey) -> tuple[str, ...]:
     """The dim parameters of an instance, in order: those of the signature that are not const, dims
     of runs, of structures, of the places where closures were written."""
-    fixed = {n for n, _ in key.consts}
-    out: dict[str, None] = {n: None for n in sig.dims if n not in fixed}
+    fixed = {n for n, _ in key.consts} | {n for n, _ in key.where}
+    out: dict[str, None] = dict.fromkeys(sig.dims)
     for r, rank in key.ranks:
         out.update((f"{r}.{i}", None) for i in range(rank))
     for _, t in key.structures:
         out.update(dict.fromkeys(dim_names(t)))
     for _, f in key.functions:
         out.update(dict.fromkeys(function_dims(f)))
-    return tuple(out)
+    return tuple(n for n in out if n not in fixed)
 
 
 def function_dims(f: FunctionValue) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from dlc.typesys.surface import (
     Tensor,
     Type,
     ValueVar,
+    substitute_dims,
 )
 
 Report = Callable[[Diagnostic], None]
@@ -41,6 +42,7 @@ class Bindings:
     values: Mapping[str, Type]
     functions: Mapping[str, FunctionValue]
     rows: Mapping[str, tuple[str, ...]]
+    where: Mapping[str, Dim]
 
     def rewrite(self) -> Rewrite:
         numbers = {
@@ -48,6 +50,7 @@ class Bindings:
             for n, v in self.consts.items()
             if isinstance(v, int) and not isinstance(v, bool)
         }
+        known = {**numbers, **self.where}
 
         def dtype(e: Element) -> Element:
             return self.dtypes.get(e.name, e) if isinstance(e, DTypeVar) else e
@@ -58,7 +61,7 @@ class Bindings:
         def value(v: ValueVar) -> Type:
             return self.values.get(v.name, v)
 
-        return Rewrite(dim=lambda d: d.substitute(numbers), run=run, dtype=dtype, value=value)
+        return Rewrite(dim=lambda d: d.substitute(known), run=run, dtype=dtype, value=value)
 
 
 def open_bindings(sig: Signature, consts: Mapping[str, Static]) -> Bindings:
@@ -70,6 +73,7 @@ def open_bindings(sig: Signature, consts: Mapping[str, Static]) -> Bindings:
         {g.name: ValueVar(g.name) for g in sig.generics if g.value},
         {},
         {},
+        {},
     )
 
 
@@ -78,11 +82,16 @@ def instance_bindings(key: InstanceKey) -> Bindings:
     return Bindings(
         dict(key.consts),
         dict(key.dtypes),
-        {r: tuple(Dim.sym(f"{r}.{i}") for i in range(n)) for r, n in key.ranks},
-        dict(key.structures),
+        {r: tuple(_at(key, f"{r}.{i}") for i in range(n)) for r, n in key.ranks},
+        {n: substitute_dims(t, dict(key.where)) for n, t in key.structures},
         dict(key.functions),
         dict(key.rows),
+        dict(key.where),
     )
+
+
+def _at(key: InstanceKey, name: str) -> Dim:
+    return dict(key.where).get(name, Dim.sym(name))
 
 
 def function_body(
@@ -95,7 +104,8 @@ def function_body(
     b.elements, b.runs, b.values = given.dtypes, given.runs, given.values
     for n in (*sig.dims, *(u.name for u in sig.generics if u.kind is None and not u.value)):
         value = given.consts.get(n)
-        b.dim_names[n] = Dim.const(value) if isinstance(value, int) else Dim.sym(n)
+        known = Dim.const(value) if isinstance(value, int) else Dim.sym(n)
+        b.dim_names[n] = given.where.get(n, known)
     rewrite = given.rewrite()
     b.result = rewrite(sig.result)
     b.unknowns = sig.unknowns
