@@ -9,18 +9,18 @@ functions are internal to the module and named `dlc.<kernel>[.<variant>].<dtype>
 
 Conventions
 * Sizes and strides are i64 and count elements, not bytes. Sizes may be 0. Rows are contiguous
-unless a
-  stride for the column is a parameter too.
+  unless a stride for the column is a parameter too.
 * `accumulate` (i1): add to what the result holds, or overwrite it.
 * The destination overlaps no operand, unless the kernel says so. Pointers are aligned to the
-element. * f16 and bf16 lie in memory as their bits, are computed in f32 and rounded once when
-stored. A bool is a
-  byte 0 or 1. Integers wrap.
+  element.
+* f16 and bf16 lie in memory as their bits, are computed in f32 and rounded once when stored. A
+  bool is a byte 0 or 1. Integers wrap.
 * Nothing is checked here: bounds of indices, division by zero and shapes are the caller's.
-* The order of every sum is stated, and the same at -O0 and -O3: no kernel leaves it to LLVM. Where
-a
-  target has FMA, products are fused into sums; where not, both round (`Builder.mul_add`).
-* No kernel allocates or calls outside. What needs scratch takes a pointer and states the size.
+* The order of every sum is stated by its module, and the same at -O0 and -O3: no kernel leaves it
+  to LLVM. Where a target has FMA, products are fused into sums; where not, both round
+  (`Builder.mul_add`). An element of a product may depend on how many rows it is computed with.
+* No kernel allocates or calls outside. What needs scratch takes a pointer and states the size;
+  convolutions keep at most `Target.stack_buffer` bytes on the stack.
 
 Families (dtypes in the module's table; `dtype` of contractions may be mixed, `a_b_c`)
 | family | variants | arguments |
@@ -30,8 +30,7 @@ Families (dtypes in the module's table; `dtype` of contractions may be mixed, `a
 | copy2 | | to, to_row, to_col, from, from_row, from_col, rows, cols |
 | gemm | nn nt tn | m, n, k, a, lda, b, ldb, c, ldc, accumulate |
 | gemm | np tp | m, n, k, a, lda, packed b, c, ldc, accumulate |
-| pack | | k, n, b, row, col, to (`packing.packed_elements` of room; `packing.packed` does it in
-numpy) |
+| pack | | k, n, b, row, col, to (`packing.packed_elements` of room; in numpy: `packing.packed`) |
 | gemv | n | m, k, w, ldw, x, y, accumulate |
 | gemv | t | k, n, w, ldw, x, incx, y, accumulate |
 | outer | | m, n, a, inca, b, c, ldc, accumulate |
