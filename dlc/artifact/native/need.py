@@ -147,7 +147,7 @@ def _guess(unit: Unit, o: Opening, fn: BFunction) -> Value:
     total: Value = f.index(GUESS)
     if all(o.knows(s.frame) for s in (fn,)):
         total = f.add(total, o.size(fn.frame))
-    stride = 4 * record_stride(unit.schema)
+    stride = 4 * record_stride(unit.schema.shapes)
     for number, (x, _, flat) in o.given.items.items():
         if flat is None:
             continue

@@ -13,7 +13,7 @@ have a fixed size, but where it depends on hidden dims: such a column is counted
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dlc.diag import CompileError, error
@@ -118,6 +118,14 @@ class Schema:
                 fields = tuple(numbering.part(x.type, hidden) for x in c.fields)
                 shapes.append(Shape(t, c, base[name] + i, i, dims, fields))
         return Schema(types, tuple(shapes), tuple(numbering.leaves), base)
+
+    def shapes_of(self, types: Collection[str]) -> tuple[Shape, ...]:
+        """The constructors of some of the types, in order."""
+        return tuple(s for s in self.shapes if s.type.name in types)
+
+    def numbers(self, types: Collection[str]) -> str:
+        """Some of the types, as a text for names: their numbers in order."""
+        return "_".join(str(i) for i, name in enumerate(self.types) if name in types)
 
     def bindings(self, root: Type) -> dict[str, tuple[Dim, ...]]:
         """The dims of every type that a value of type `root` can hold.

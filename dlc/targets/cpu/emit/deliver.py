@@ -8,7 +8,7 @@ trees.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from dlc.memory.frame import CELL, element_layout, field_offset
 from dlc.targets.cpu.emit import context
@@ -235,22 +235,22 @@ _PARAMS = (
 )  # fmt: skip
 
 
-def _nodes_function(unit: Unit, own: int) -> Function:
-    """`dlc.deliver.<own>(ctx, bottom, value, dims, cursors, stack, indices, line, column)`: write
-    the nodes on the stack, down to `bottom`, and all below them; false after a failure."""
-    name = f"dlc.deliver.{own}"
+def _nodes_function(unit: Unit, own: int, reached: Collection[str]) -> Function:
+    """`dlc.deliver.<own>.<types>(ctx, bottom, value, dims, cursors, stack, indices, line, column)`:
+    write the nodes on the stack, down to `bottom`, and all below them; false after a failure."""
+    name = f"dlc.deliver.{own}.{unit.schema.numbers(reached)}"
 
     def emit() -> tuple[Function, str]:
         f = Builder(unit.module, name, "i1", _PARAMS, inline="never")
-        _Nodes(unit, f, own).emit()
+        _Nodes(unit, f, own, unit.schema.shapes_of(reached)).emit()
         return f.finish()
 
     return unit.module.function(name, emit)
 
 
 class _Nodes:
-    def __init__(self, unit: Unit, f: Builder, own: int) -> None:
-        self.f, self.schema, self.own = f, unit.schema, own
+    def __init__(self, unit: Unit, f: Builder, own: int, shapes: Sequence[Shape]) -> None:
+        self.f, self.schema, self.own, self.shapes = f, unit.schema, own, shapes
         ctx, self.bottom, value, self.dims, cursors, stack, indices, line, column = f.params
         self.ctx, self.place = ctx, (line, column)
         self.type_dims = TypeDims(unit.schema)
@@ -302,12 +302,12 @@ class _Nodes:
 
     def _switch(self, tag: Value, after: str, write: Callable[[Shape], None]) -> None:
         f = self.f
-        labels = [f.label("constructor") for _ in self.schema.shapes]
+        labels = [f.label("constructor") for _ in self.shapes]
         never = f.label("never")
-        f.switch(tag, never, [(s.tag, x) for s, x in zip(self.schema.shapes, labels, strict=True)])
+        f.switch(tag, never, [(s.tag, x) for s, x in zip(self.shapes, labels, strict=True)])
         f.start(never)
         f.unreachable()
-        for s, label in zip(self.schema.shapes, labels, strict=True):
+        for s, label in zip(self.shapes, labels, strict=True):
             f.start(label)
             write(s)
             f.branch(after)
@@ -387,7 +387,15 @@ def deliver(b: Body, t: AdtType | ListType, handle: Value, value: Value, top: Va
         f.store(handle, cell)
         w.push_children(schema, items, cell, lookup)
     fine = f.call(
-        _nodes_function(unit, len(own)), b.ctx, top, value, dims, cursors, stack, indices, *place
+        _nodes_function(unit, len(own), bound),
+        b.ctx,
+        top,
+        value,
+        dims,
+        cursors,
+        stack,
+        indices,
+        *place,
     )
     b.leave_unless(fine)
     length: Value = f.index(-1)

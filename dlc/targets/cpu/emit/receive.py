@@ -7,7 +7,7 @@ the number of the node, child or row. Tensors of records stay where the caller h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from dlc.memory.frame import BLOCK, CELL, element_layout, field_offset
 from dlc.targets.cpu.emit import context
@@ -39,14 +39,14 @@ Lookup = Callable[[str], Value]
 _NULL = Value("ptr", "null")
 
 
-def record_stride(schema: Schema) -> int:
+def record_stride(shapes: Sequence[Shape]) -> int:
     """Bytes from node to node: every input record has room for the largest constructor."""
-    return CELL * max((1 + len(s.dims) + len(s.fields) for s in schema.shapes), default=1)
+    return CELL * max((1 + len(s.dims) + len(s.fields) for s in shapes), default=1)
 
 
 class Reader:
     """Reads parts of a value at the cursors. `check` and `need` leave the function being written
-    after a failure."""
+    after a failure. `stride` is that of the nodes' records."""
 
     def __init__(
         self,
@@ -61,7 +61,9 @@ class Reader:
         place: tuple[Operand, Operand],
         check: Callable[[Value, Operand, Operand, str], None],
         need: Callable[[Value], None],
+        stride: int,
     ) -> None:
+        self.stride = stride
         self.f, self.poisoned, self.ctx, self.top, self.value = f, poisoned, ctx, top, value
         self.own, self.leaves, self.cursors = own, leaves, cursors
         self.place, self.check, self.need = place, check, need
@@ -126,7 +128,7 @@ class Reader:
         local = f.sub(tag, schema.tag_base[t.name])
         count = len(schema.types[t.name].constructors)
         self.check(f.icmp("ult", local, count), i, f.cast("sext", tag, INDEX), "a node's type")
-        return f.gep("i8", nodes, f.mul(i, record_stride(schema)))
+        return f.gep("i8", nodes, f.mul(i, self.stride))
 
     def read_child(self, schema: Schema, t: AdtType, bound: Value, nodes: Value) -> Value:
         """The next child: a node that had no parent before."""
@@ -200,28 +202,30 @@ _PARAMS = (
 )  # fmt: skip
 
 
-def _nodes_function(unit: Unit, own: int) -> Function:
-    """`dlc.receive.<own>(ctx, top, value, dims, cursors, line, column)`: the records of all nodes,
-    in a block; null after a failure. `own` columns come before those of the module."""
+def _nodes_function(unit: Unit, own: int, reached: Collection[str]) -> Function:
+    """`dlc.receive.<own>.<types>(ctx, top, value, dims, cursors, line, column)`: the records of all
+    nodes, in a block; null after a failure. `own` columns come before those of the module;
+    `reached` are the types that may occur."""
+    name = f"dlc.receive.{own}.{unit.schema.numbers(reached)}"
 
     def emit() -> tuple[Function, str]:
-        f = Builder(unit.module, f"dlc.receive.{own}", "ptr", _PARAMS, inline="never")
-        _Nodes(unit, f, own).emit()
+        f = Builder(unit.module, name, "ptr", _PARAMS, inline="never")
+        _Nodes(unit, f, own, unit.schema.shapes_of(reached)).emit()
         return f.finish()
 
-    return unit.module.function(f"dlc.receive.{own}", emit)
+    return unit.module.function(name, emit)
 
 
 class _Nodes:
-    def __init__(self, unit: Unit, f: Builder, own: int) -> None:
-        self.unit, self.f, self.schema = unit, f, unit.schema
+    def __init__(self, unit: Unit, f: Builder, own: int, shapes: Sequence[Shape]) -> None:
+        self.unit, self.f, self.schema, self.shapes = unit, f, unit.schema, shapes
         ctx, top, value, self.dims, cursors, line, column = f.params
         self.ctx, self.place = ctx, (line, column)
         self.type_dims = TypeDims(unit.schema)
         poisoned = unit.options.poison
         self.reader = Reader(
             f, poisoned, ctx, top, value, own, len(unit.schema.leaves), cursors, (line, column),
-            self._check, self._need,
+            self._check, self._need, record_stride(shapes),
         )  # fmt: skip
         self.own, self.top = own, top
 
@@ -249,7 +253,7 @@ class _Nodes:
         f, reader = self.f, self.reader
         n = reader.get(NODES, INDEX)
         self._check(f.icmp("ule", n, context.MAX_DIM), n, context.MAX_DIM, "number of nodes")
-        stride = record_stride(self.schema)
+        stride = reader.stride
         size = f.and_(f.add(f.mul(n, stride), BLOCK - 1), -BLOCK)
         alloc = alloc_function(f.module, self.unit.options.poison)
         nodes = f.call(alloc, self.ctx, self.top, size, *self.place)
@@ -258,15 +262,15 @@ class _Nodes:
             i = loop.index
             record = f.gep("i8", nodes, f.mul(i, stride))
             tag = f.load("i32", f.gep("i32", reader.get(TAGS, "ptr"), i))
-            labels = [f.label("constructor") for _ in self.schema.shapes]
+            labels = [f.label("constructor") for _ in self.shapes]
             strange, done = f.label("strange"), f.label("read")
-            cases = [(s.tag, label) for s, label in zip(self.schema.shapes, labels, strict=True)]
+            cases = [(s.tag, label) for s, label in zip(self.shapes, labels, strict=True)]
             f.switch(tag, strange, cases)
             f.start(strange)
             never = Value("i1", "false")
-            self._check(never, i, f.cast("sext", tag, INDEX), "a tag that no constructor has")
+            self._check(never, i, f.cast("sext", tag, INDEX), "a tag that no node may have here")
             f.branch(done)
-            for s, label in zip(self.schema.shapes, labels, strict=True):
+            for s, label in zip(self.shapes, labels, strict=True):
                 f.start(label)
                 self._constructor(s, record, i, nodes)
                 f.branch(done)
@@ -320,10 +324,17 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
 
     reader = Reader(
         f, unit.options.poison, b.ctx, top, value, len(own), len(schema.leaves), cursors,
-        (loc.line, loc.column), check, need,
+        (loc.line, loc.column), check, need, record_stride(schema.shapes_of(bound)),
     )  # fmt: skip
     nodes = f.call(
-        _nodes_function(unit, len(own)), b.ctx, top, value, dims, cursors, loc.line, loc.column
+        _nodes_function(unit, len(own), bound),
+        b.ctx,
+        top,
+        value,
+        dims,
+        cursors,
+        loc.line,
+        loc.column,
     )
     need(nodes)
     count, length = reader.get(NODES, INDEX), reader.get(LENGTH, INDEX)
