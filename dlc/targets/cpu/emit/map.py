@@ -1,7 +1,7 @@
 """`Map` and `Scalar`: element-wise programs, over all points of a space or on registers.
 
 The innermost loop runs on whole vectors and ends with one partial vector, so every element is
-computed by the same instructions. A row that some view walks with another stride than 0 and 1 is
+computed by the same instructions. It is not unrolled: measured, that gains nothing here. A row that some view walks with another stride than 0 and 1 is
 gathered lane by lane if the program is worth it, else done point by point.
 """
 
@@ -23,9 +23,6 @@ from dlc.typesys.dtypes import BOOL, F32, I32, DType
 
 COSTLY = frozenset((*MATH, "div")) - {"floor", "ceil", "trunc", "round", "is_finite"}
 """Operations that are worth gathering strided lanes for."""
-CHEAP = 6
-"""Instructions up to which a program is unrolled."""
-UNROLLED = 4
 
 
 def emit_scalar(b: Body, s: Scalar) -> None:
@@ -109,11 +106,6 @@ class _Program:
             lanes //= 2
         return lanes
 
-    def _is_cheap(self) -> bool:
-        """Whether the loop's own instructions would count beside those of the program."""
-        ops = [instr.op for instr in self.s.body]
-        return len(ops) <= CHEAP and not any(op in COSTLY for op in ops) and self.failed is None
-
     def row(self, row: Row) -> None:
         """The innermost loop. What a row of no turns points to is not read."""
         if row.size.text.isdigit():
@@ -133,14 +125,8 @@ class _Program:
             lanes = 1
         start = f.index(0)
         turn = _Turn(self, row)
-        step = UNROLLED * lanes
-        if lanes > 1 and dense and self._is_cheap() and (size is None or size >= 2 * step):
-            with f.loop(0, f.and_(row.size, -step), step, name="vectors") as loop:
-                for i in range(UNROLLED):
-                    turn.write(f.add(loop.index, i * lanes), lanes, None)
-            start = loop.index
         if lanes > 1 and (size is None or size >= lanes):
-            with f.loop(start, f.and_(row.size, -lanes), lanes, name="vector") as loop:
+            with f.loop(0, f.and_(row.size, -lanes), lanes, name="vector") as loop:
                 turn.write(loop.index, lanes, None)
             start = loop.index
         if size is not None and size % lanes == 0 and lanes > 1:
