@@ -6,6 +6,7 @@ decode. Reserved bits are zero; the all-zero word is no instruction.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -75,6 +76,7 @@ def encode(instruction: Instruction, operands: Mapping[str, int]) -> int:
     return word
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def decode(isa: Isa, word: int) -> Decoded | Undecodable:
     """The instruction of a word, or the rule that it breaks."""
     instruction = isa.opcodes.get(word >> 56)

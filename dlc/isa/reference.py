@@ -6,6 +6,7 @@ time; nothing has changed when one of them holds. `do` itself can't trap.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,8 +63,10 @@ def fuel_term(instruction: Instruction) -> t.Expr:
     return t.Binary("+", t.Int(1), t.Quantifier("sum", work.var, work.bound, entries))
 
 
-def compile_instruction(isa: Isa, instruction: Instruction) -> Compiled:
+@functools.lru_cache(maxsize=1024)
+def compile_instruction(isa: Isa, mnemonic: str) -> Compiled:
     """Python functions for the clauses of an instruction."""
+    instruction = isa.instructions[mnemonic]
     head = ", ".join(["m", *(f"o_{field.name}" for field in instruction.operands)])
     quick = [trap for trap in instruction.traps if is_constant_time(trap.when)]
     slow = [trap for trap in instruction.traps if not is_constant_time(trap.when)]
@@ -105,7 +108,8 @@ class ReferenceMachine:
         """The compiled clauses, made at the first use."""
         found = self.compiled.get(instruction.mnemonic)
         if found is None:
-            found = self.compiled[instruction.mnemonic] = compile_instruction(self.isa, instruction)
+            found = compile_instruction(self.isa, instruction.mnemonic)
+            self.compiled[instruction.mnemonic] = found
         return found
 
     def check(self, decoded: Decoded) -> int:

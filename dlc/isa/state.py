@@ -3,7 +3,7 @@ checked on the way in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -149,8 +149,13 @@ def make_state(isa: Isa, program: Program, text_words: int) -> State:
         matrices=np.zeros((max(len(program.matrices), 1), MATRIX_WORDS), np.int64),
     )
     load_images(state, program)
+    named = {
+        s.name: (k, state.base(s.name), state.size(s.name))
+        for k, s in enumerate(isa.spaces)
+        if s.access != "lifo"
+    }
     for k, row in enumerate(program.table):
-        _load_row(state, k, row)
+        _load_row(state, k, row, named)
     for k, matrix in enumerate(program.matrices):
         state.matrices[k] = _load_matrix(state, k, matrix)
     state.restart()
@@ -195,49 +200,38 @@ def load_images(state: State, program: Program) -> None:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def _load_row(state: State, k: int, row: Row) -> None:
-    space = next((s for s in state.isa.spaces if s.name == row.space), None)
-    if space is None or space.access == "lifo":
+def _load_row(state: State, k: int, row: Row, spaces: Mapping[str, tuple[int, int, int]]) -> None:
+    """`spaces`: number, first byte in the buffer and bytes of every space that descriptors can
+    name."""
+    if row.space not in spaces:
         raise LoadError("table_rows", f"row {k}: descriptors can't name `{row.space}`")
     if row.dtype not in DTYPES:
         raise LoadError("table_rows", f"row {k}: `{row.dtype}` is no element type")
     if len(row.shape) > 4 or (row.stride is not None and len(row.stride) != len(row.shape)):
         raise LoadError("table_rows", f"row {k}: rank {len(row.shape)}, strides {row.stride}")
-    number = state.isa.space(row.space)
-    if not 0 <= row.offset <= state.size(row.space):
-        raise LoadError(
-            "table_rows", f"row {k}: offset {row.offset} of {state.size(row.space)} bytes"
-        )
-    words = state.table[k]
-    words[R.SPACE], words[R.DTYPE], words[R.RANK], words[R.OFFSET] = (
-        number,
-        DTYPES.index(row.dtype),
-        len(row.shape),
-        row.offset,
-    )
-    words[R.PACKED] = row.stride is None
-    for at, sizes in ((R.SHAPE, row.shape), (R.STRIDE, row.stride or ())):
-        for axis, size in enumerate(sizes):
-            words[at + axis] = _size(state, k, size)
-            if isinstance(size, FromRegister):
-                words[R.MASK] |= 1 << axis << (4 if at == R.STRIDE else 0)
-    if row.is_static:
-        base = state.base(row.space)
-        shape, stride = descriptors.resolve(words.tolist(), [])
+    number, base, size = spaces[row.space]
+    if not 0 <= row.offset <= size:
+        raise LoadError("table_rows", f"row {k}: offset {row.offset} of {size} bytes")
+    words = [0] * ROW_WORDS
+    words[R.SPACE : R.OFFSET + 1] = number, DTYPES.index(row.dtype), len(row.shape), row.offset
+    words[R.PACKED] = int(row.stride is None)
+    for at, first, sizes in ((R.SHAPE, 1, row.shape), (R.STRIDE, 16, row.stride or ())):
+        for axis, wanted in enumerate(sizes):
+            words[at + axis] = _size(state, k, wanted)
+            if isinstance(wanted, FromRegister):
+                words[R.MASK] |= first << axis
+    state.table[k] = words
+    if words[R.MASK] == 0:
+        shape, stride = descriptors.resolve(words, [])
+        bounds = base, base + size
         fault, made = descriptors.make(
-            number,
-            int(words[R.DTYPE]),
-            base + row.offset,
-            shape,
-            stride,
-            base,
-            base + state.size(row.space),
+            number, words[R.DTYPE], base + row.offset, shape, stride, *bounds
         )
         if fault:
-            reason = ("", "sizes or strides", "a misaligned address", "bytes outside its space")[
-                fault
-            ]
-            raise LoadError("table_rows", f"row {k} of the descriptor table has {reason}")
+            reason = ("sizes or strides", "a misaligned address", "bytes outside its space")
+            raise LoadError(
+                "table_rows", f"row {k} of the descriptor table has {reason[fault - 1]}"
+            )
         state.static[k] = made
 
 

@@ -1,7 +1,8 @@
-"""Verified ⇒ the machine finishes or raises a listed trap: programs made by running, then mutated; and random ones.
+"""Verified ⇒ the machine finishes or raises a listed trap: programs made by running, then
+mutated; and random ones.
 
-The fast machine here is a build that tests every access to memory; an access that no trap excluded would be a bug, and ends the
-run as one.
+The fast machine here is a build that tests every access to memory; an access that no trap excluded
+would be a bug, and ends the run as one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dlc.isa.verify import RULES, Verified, verify
 from tests.fuzz.isa_programs import Generator, World, differences, draw, make_world, with_text
 
 ISA = load_isa()
-FUEL = 1 << 18
+FUEL = 1 << 14
 WORLDS, MUTANTS, RANDOM = 40, 4000, 1000
 
 

@@ -1,4 +1,5 @@
-"""One instruction on chosen operands: a state is laid out, the instruction runs alone, its operands are read back."""
+"""One instruction on chosen operands: a state is laid out, the instruction runs alone, its
+operands are read back."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ _BITS = {"f32": np.float32, "bf16": np.uint16, "i32": np.int32, "i8": np.int8}
 
 @dataclass
 class Case:
-    """An instruction and its operands by name: tensors as arrays, matrices dense (their zeros aren't stored), queues as lists of
-    events, registers and immediates as numbers. `dtypes` where a tensor isn't f32 or i32."""
+    """An instruction and its operands by name: tensors as arrays, matrices dense (their zeros
+    aren't stored), queues as lists of events, registers and immediates as numbers. `dtypes`
+    where a tensor isn't f32 or i32."""
 
     mnemonic: str
     tensors: dict[str, Array] = field(default_factory=dict)

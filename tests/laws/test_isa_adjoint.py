@@ -1,4 +1,5 @@
-"""Adjoint templates: ⟨do(x + e) - do(x), dd⟩ = ⟨adjoint(dd), e⟩ for every operand that has one, on random cases of the laws."""
+"""Adjoint templates: ⟨do(x + e) - do(x), dd⟩ = ⟨adjoint(dd), e⟩ for every operand that has one,
+on random cases of the laws."""
 
 from __future__ import annotations
 
@@ -7,6 +8,11 @@ import re
 import numpy as np
 import pytest
 
+import tests.laws.isa_laws_dense
+import tests.laws.isa_laws_elements
+import tests.laws.isa_laws_events
+import tests.laws.isa_laws_graphs
+import tests.laws.isa_laws_scalars  # noqa: F401
 from dlc.isa.layout import D, E
 from dlc.isa.model import Adjoint
 from dlc.isa.project import load_isa

@@ -1,8 +1,10 @@
-"""Words and text: encoding is canonical, and the assembler undoes the disassembler, for every instruction."""
+"""Words and text: encoding is canonical, and the assembler undoes the disassembler, for every
+instruction."""
 
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -58,7 +60,7 @@ def test_fields_fill_the_word() -> None:
     for instruction in ISA.instructions.values():
         covered = sorted((field.shift, field.shift + field.width) for field in instruction.fields)
         assert covered[0][0] == 0 and covered[-1][1] == 64
-        assert all(a[1] == b[0] for a, b in zip(covered, covered[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(covered))
 
 
 def test_operands_out_of_range_are_refused() -> None:

@@ -1,4 +1,5 @@
-"""The forward event list is the residual: a ReLU network trained on events gives the bits of the dense one, for less work."""
+"""The forward event list is the residual: a ReLU network trained on events gives the bits of the
+dense one, for less work."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ Weights = list[np.ndarray]
 
 
 def network(weights: Weights, events: bool) -> p.Program:
-    """y = W2 relu(W1 x); with dy: h' = W2ᵀ dy where h is active, dx = W1ᵀ h', and both weight gradients; on events or dense."""
+    """y = W2 relu(W1 x); with dy: h' = W2ᵀ dy where h is active, dx = W1ᵀ h', and both weight
+    gradients; on events or dense."""
     isa = load_isa()
     b = ProgramBuilder(isa)
     (h, x), (y, _) = (w.shape for w in weights)
@@ -157,7 +159,8 @@ def test_every_preset_runs_the_same_program() -> None:
 
 
 def test_sparsity_can_lose() -> None:
-    """A full matrix and full events: padding and empty steps make events slower than the dense twin."""
+    """A full matrix and full events: padding and empty steps make events slower than the dense
+    twin."""
     rng = np.random.default_rng(0)
     w = np.where(rng.random((2048, 64)) < 0.06, 1, 0).astype(np.float32)
     isa = load_isa()

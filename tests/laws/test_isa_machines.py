@@ -1,4 +1,5 @@
-"""The two machines and the two cost models say the same; traps are precise; declared counts are executed counts."""
+"""The two machines and the two cost models say the same; traps are precise; declared counts are
+executed counts."""
 
 from __future__ import annotations
 
