@@ -1,8 +1,9 @@
 """`Map` and `Scalar`: element-wise programs, over all points of a space or on registers.
 
 The innermost loop runs on whole vectors and ends with one partial vector, so every element is
-computed by the same instructions. It is not unrolled: measured, that gains nothing here. A row that some view walks with another stride than 0 and 1 is
-gathered lane by lane if the program is worth it, else done point by point.
+computed by the same instructions. It is not unrolled: measured, that gains nothing. A row that some
+view walks with another stride than 0 and 1 is gathered lane by lane if the program is worth it,
+else done point by point.
 """
 
 from __future__ import annotations
