@@ -20,7 +20,7 @@ from dlc.artifact.carriers import Carriers
 from dlc.artifact.items import Item
 from dlc.artifact.names import Scope, identifier
 from dlc.artifact.structs import I32, I64, U32, Array, Member, Pointer, Primitive, Struct
-from dlc.artifact.weights.block import BlockLayout, block_layout
+from dlc.artifact.weights.block import BlockLayout, block_layout, fixed_dims
 from dlc.diag import CompileError, error
 from dlc.ir.core import AdtDecl
 from dlc.typesys.interface import Interface
@@ -84,7 +84,8 @@ class EntryApi:
 
 @dataclass(frozen=True)
 class Api:
-    """The interface of an artefact. `number` tells builds apart: every struct carries it."""
+    """The interface of an artefact. `number` tells builds apart: every struct carries it. `fixed`
+    are the dims of parameter sets that were bound when compiling."""
 
     prefix: str
     number: int
@@ -131,7 +132,6 @@ def capi(
     for e in interface.entries:
         border = border_of(e, interface, types)
         entries.append(_entry(border, symbols[e.name], shared))
-    fixed = {d: n for e in entries for d, n in e.border.fixed.items()}
     dims = _dims_struct(prefix, layout)
     model = _model_struct(prefix, interface, dims) if interface.parameter_sets else None
     structs = [*shared.structs, *(s for e in entries for s in (e.input, e.output))]
@@ -143,7 +143,7 @@ def capi(
         _number(structs, layout, [e.symbol for e in entries]),
         interface,
         layout,
-        MappingProxyType(fixed),
+        MappingProxyType(fixed_dims(interface)),
         tuple(shared.structs),
         _error_struct(prefix),
         dims,

@@ -57,12 +57,13 @@ def header(api: Api, arena: Mapping[str, int] | None = None, note: str = "") -> 
 _INTRODUCTION = """{p}.h: native code without run-time library. {note}
 
 Nothing here allocates, does I/O or writes a global. A {p}_model is never changed by a call and may
-serve any number of threads; an arena serves one call at a time. An arena begins at a multiple of 64
-bytes and is a multiple of 64 bytes long.
+serve any number of threads; an arena serves one call at a time. An arena begins at a multiple of
+64 bytes and is a multiple of 64 bytes long.
 
 A call checks its arguments and binds every size before it computes: a call that ends with
-{big}_E_ABI, _E_ARG, _E_SHAPE or _E_STRUCT has changed nothing. After any other failure what the call
-may change (results, `mut` arguments, weights of a model that it trains) has no defined contents. Inputs, results and the arena may not overlap."""
+{big}_E_ABI, _E_ARG, _E_SHAPE or _E_STRUCT has changed nothing. After any other failure what the
+call may change (results, `mut` arguments, weights of a model that it trains) has no defined
+contents. Inputs, results and the arena may not overlap."""
 
 
 def _comment(text: str) -> list[str]:
@@ -138,8 +139,9 @@ def _maker(api: Api, struct: str, function: str, doc: str, *, abi: bool = True) 
 # -- the model
 
 
-_MODEL = """/* Weights lie in one block that begins at a multiple of 64 bytes: {p}.weights.bin read or
- * mapped into memory{embedded}. The block must stay where it is as long as the model is used. */
+_MODEL = """/* Weights lie in one block that begins at a multiple of 64 bytes: {p}.weights.bin
+ * read or mapped into memory{embedded}. The block must stay where it is as long as the model is
+ * used. */
 {p}_status {p}_model_init({p}_model *model, const void *weights, size_t bytes, {p}_error *error);
 
 /* The same for a block that entries may change. */

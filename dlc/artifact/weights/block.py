@@ -148,6 +148,11 @@ def block_layout(interface: Interface) -> BlockLayout:
     return BlockLayout(dims, tuple(Weight(s.name, w) for s in sets for w in s.weights))
 
 
+def fixed_dims(interface: Interface) -> dict[str, int]:
+    """The dims of parameter sets that were bound when compiling."""
+    return {d: n for s in interface.parameter_sets for d, n in s.fixed}
+
+
 def aligned_bytes(n: int) -> Array:
     """`n` bytes at a multiple of 64, not initialised."""
     raw = np.empty(n + ALIGN, np.uint8)

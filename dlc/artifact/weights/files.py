@@ -1,0 +1,137 @@
+"""Files of weights: safetensors and npz, in and out. Pickles are refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from dlc.diag import CompileError, error
+from dlc.typesys.dtypes import DTYPES, dtype_of_numpy
+
+Array = np.ndarray[Any, Any]
+Source = str | os.PathLike[str] | Mapping[str, Any]
+
+_SAFETENSORS = {
+    "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64",
+    "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool",
+}  # fmt: skip
+_CODES = {
+    "F64": "f64", "F32": "f32", "F16": "f16", "BF16": "bf16", "I64": "i64", "I32": "i32",
+    "I16": "i16", "I8": "i8", "U8": "u8", "BOOL": "bool",
+}  # fmt: skip
+
+
+def read_weights(source: Source) -> dict[str, Array]:
+    """The arrays of a file, or of a mapping, by name.
+
+    Raises CompileError: E0901 (cannot be read), E0914 (a pickle), E0915 (malformed)."""
+    if isinstance(source, Mapping):
+        return {str(name): _array(str(name), x) for name, x in source.items()}
+    path = Path(source)
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        reason = e.strerror or type(e).__name__
+        raise CompileError(error("E0901", f'cannot read "{path}": {reason}')) from None
+    if data[:4] == b"PK\x03\x04":
+        return _npz(path, data)
+    if data[:1] == b"\x80" or path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
+        raise CompileError(_pickle(path))
+    return _safetensors(path, data)
+
+
+def _array(name: str, x: Any) -> Array:
+    if isinstance(x, np.ndarray):
+        return cast(Array, x)
+    if hasattr(x, "detach"):  # a tensor that may be part of a graph, or on another device
+        x = x.detach().cpu()
+    if hasattr(x, "__dlpack__"):
+        return np.from_dlpack(x)
+    made = np.asarray(x)
+    if made.dtype.kind == "O":
+        raise CompileError(error("E0915", f"the weight `{name}` is no array"))
+    return made
+
+
+def _pickle(path: Path) -> Any:
+    found = error("E0914", f'"{path}" is a pickle, which can run any code when it is read')
+    return found.with_help(
+        "convert it once where you trust it: "
+        "safetensors.torch.save_file(torch.load(f, weights_only=True), 'weights.safetensors')"
+    )
+
+
+def _malformed(path: Path, kind: str, reason: object) -> CompileError:
+    return CompileError(error("E0915", f'"{path}" is no {kind} file: {reason}'))
+
+
+def _npz(path: Path, data: bytes) -> dict[str, Array]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            if any(n.endswith("data.pkl") for n in names):
+                raise CompileError(_pickle(path))
+        with np.load(io.BytesIO(data), allow_pickle=False) as opened:
+            return {name: np.asarray(opened[name]) for name in opened.files}
+    except ValueError as e:
+        if "pickle" in str(e) or "Object arrays" in str(e):
+            raise CompileError(_pickle(path)) from None
+        raise _malformed(path, "npz", e) from None
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, RuntimeError, SyntaxError) as e:
+        raise _malformed(path, "npz", e) from None
+
+
+def _safetensors(path: Path, data: bytes) -> dict[str, Array]:
+    import safetensors
+    from safetensors import SafetensorError
+
+    try:
+        found = cast("list[tuple[str, Any]]", cast(Any, safetensors).deserialize(data))
+    except SafetensorError as e:
+        raise _malformed(path, "safetensors", e) from None
+    out: dict[str, Array] = {}
+    for name, info in found:
+        code = str(info["dtype"])
+        if code not in _CODES:
+            raise _malformed(path, "safetensors", f"`{name}` has elements of type {code}")
+        dtype = DTYPES[_CODES[code]].numpy
+        out[str(name)] = np.frombuffer(cast(bytes, info["data"]), dtype).reshape(info["shape"])
+    return out
+
+
+# -- writing
+
+
+def safetensors_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """A safetensors file."""
+    from safetensors import serialize
+
+    tensors: dict[str, dict[str, Any]] = {}
+    for name, x in arrays.items():
+        d = dtype_of_numpy(x.dtype)
+        if d is None:
+            raise TypeError(f"`{name}` has elements of type {x.dtype}")
+        tensors[name] = {
+            "dtype": _SAFETENSORS[d.name],
+            "shape": list(x.shape),
+            "data": np.ascontiguousarray(x).tobytes(),
+        }
+    return bytes(serialize(cast(Any, tensors), metadata=None))
+
+
+def npz_bytes(arrays: Mapping[str, Array]) -> bytes:
+    """An npz file; the same arrays give the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, x in arrays.items():
+            inner = io.BytesIO()
+            np.lib.format.write_array(inner, np.ascontiguousarray(x), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(info, inner.getvalue())
+    return out.getvalue()

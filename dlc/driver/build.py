@@ -1,0 +1,174 @@
+"""From a lowered program to an artefact in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from dlc.artifact.archive import archive
+from dlc.artifact.capi import Api, capi
+from dlc.artifact.header import header
+from dlc.artifact.link import shared_library
+from dlc.artifact.manifest import Machine, Manifest
+from dlc.artifact.native.emit import MARK, mark
+from dlc.artifact.product import Artifact
+from dlc.artifact.python.params import Params
+from dlc.artifact.weights.block import block_layout, fixed_dims
+from dlc.diag import CompileError, Diagnostic, InternalError, error
+from dlc.driver.options import Options, StageTime
+from dlc.driver.stages import Clock, native
+from dlc.ir.core import AdtDecl, Module
+from dlc.ir.printer import print_module
+from dlc.ops.verify import verify
+from dlc.targets.cpu.llvm import host_target
+from dlc.typesys.interface import Interface
+
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A lowered program whose known dims are bound; `weights` are arrays by name, `sources` the
+    names and hashes of its modules."""
+
+    name: str
+    module: Module
+    interface: Interface
+    weights: Mapping[str, np.ndarray[Any, Any]] | None = None
+    sources: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """An artefact, how long each stage took, the texts that were asked for, and warnings."""
+
+    artifact: Artifact
+    params: Params | None
+    times: tuple[StageTime, ...]
+    dumps: Mapping[str, str]
+    warnings: tuple[Diagnostic, ...]
+
+
+def build(program: Program, o: Options, clock: Clock | None = None) -> Compilation:
+    """Compiles a lowered program.
+
+    Raises CompileError: E0605, E0606 (targets), E0610, E062x (what cannot cross the border), E091x
+    (weights)."""
+    clock = clock or Clock(o.dump)
+    if o.target == "evaluate":
+        artifact = _evaluate(program, o, clock)
+    else:
+        artifact = _native(program, o, clock)
+    params = _params(program, artifact)
+    if params is not None:
+        artifact = _with_weights(artifact, params)
+    dumps = MappingProxyType(dict(clock.dumps))
+    return Compilation(artifact, params, tuple(clock.times), dumps, program.warnings)
+
+
+def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:
+    """The program as IR: nothing is simplified, so that the oracle runs what was written."""
+    module = program.module
+    if o.verify:
+        verify(module, "lower")
+    clock.dump("lower", lambda: print_module(module))
+    api = clock.run("interface", lambda: capi(program.interface, module.types, o.prefix))
+    manifest = _manifest(program, api, o, module.types)
+    return Artifact(manifest, MappingProxyType({"ir": print_module(module).encode()}))
+
+
+def _native(program: Program, o: Options, clock: Clock) -> Artifact:
+    made = native(program.module, program.interface, o, clock)
+    machine = Machine(made.target.triple, made.target.cpu, made.target.features)
+    manifest = _manifest(program, made.api, o, made.bmodule.types, machine, made.arena)
+    note = f"Compiled from {program.name} by dlc {VERSION}."
+    contents = {
+        "object": made.object.data,
+        "header": header(made.api, made.arena, note).encode(),
+    }
+    return Artifact(manifest, MappingProxyType(contents))
+
+
+def _manifest(
+    program: Program,
+    api: Api,
+    o: Options,
+    types: Mapping[str, AdtDecl],
+    machine: Machine | None = None,
+    arena: Mapping[str, int] | None = None,
+) -> Manifest:
+    options: dict[str, Any] = {"level": o.level, "debug": o.debug, "bind": dict(o.bind)}
+    return Manifest(
+        name=program.name,
+        kind=o.target,
+        dlc=VERSION,
+        prefix=o.prefix,
+        number=api.number,
+        weights_mode=o.weights_mode,
+        machine=machine,
+        interface=program.interface,
+        types=types,
+        sources=program.sources,
+        options=MappingProxyType(options),
+        memory=MappingProxyType(dict(arena or {})),
+    )
+
+
+# -- weights
+
+
+def _params(program: Program, artifact: Artifact) -> Params | None:
+    if program.weights is None:
+        if artifact.manifest.weights_mode == "embed" and artifact.manifest.layout.weights:
+            found = error("E0616", "there are no weights to compile in")
+            raise CompileError(found.with_help("give them: --weights FILE"))
+        return None
+    layout = block_layout(artifact.manifest.interface)
+    return Params.matched(layout, program.weights, fixed_dims(artifact.manifest.interface))
+
+
+def _with_weights(artifact: Artifact, params: Params) -> Artifact:
+    manifest = replace(artifact.manifest, dims=MappingProxyType(dict(params.dims)))
+    artifact = replace(artifact, manifest=manifest)
+    block = params.block.tobytes()
+    if manifest.weights_mode != "embed" or manifest.kind != "cpu":
+        return artifact.with_contents({"weights": block})
+    data = artifact.contents["object"]
+    return artifact.with_contents({"object": _embedded(data, artifact.api, block)})
+
+
+def _embedded(data: bytes, api: Api, block: bytes) -> bytes:
+    """The object with the weights where it has kept a place for them."""
+    at = data.find(mark(api))
+    if at < 0 or data.find(mark(api), at + 1) >= 0:
+        raise InternalError("the object has not one place for weights", stage="object")
+    place = data[at + MARK : at + len(block)]
+    if len(place) + MARK != len(block) or place.strip(b"\0"):
+        raise InternalError("the object's place for weights is not free", stage="object")
+    return data[:at] + block + data[at + len(block) :]
+
+
+# -- further files
+
+
+def with_roles(artifact: Artifact, roles: Sequence[str], base: str) -> Artifact:
+    """The artefact with the files that can be made of its object: `shared`, `static`.
+
+    Raises CompileError: E0940, E0941 (linking)."""
+    m = artifact.manifest
+    if m.machine is None or "object" not in artifact.contents:
+        return artifact
+    data = artifact.contents["object"]
+    more: dict[str, bytes] = {}
+    symbols = artifact.api.symbols
+    if "static" in roles:
+        more["static"] = archive(artifact.file_name(base, "object"), data, symbols)
+    if "shared" in roles:
+        name = artifact.file_name(base, "shared")
+        more["shared"] = shared_library(data, symbols, m.machine.triple, host_target().triple, name)
+    return artifact.with_contents(more)
