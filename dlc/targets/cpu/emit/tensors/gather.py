@@ -6,6 +6,7 @@ An index out of range is the status `bounds`. Repeated indices update in row-maj
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -24,8 +25,8 @@ from dlc.targets.cpu.emit.tensors.operands import (
     view_of,
 )
 from dlc.targets.cpu.kernels.math import convert
-from dlc.targets.cpu.kernels.simd import vector_loop
-from dlc.targets.cpu.llvm import ELEMENTS, Value
+from dlc.targets.cpu.kernels.simd import partial_load, partial_store
+from dlc.targets.cpu.llvm import ELEMENTS, Builder, Value, vector
 from dlc.typesys.dtypes import I32
 
 _NO_ATTRS: MappingProxyType[str, Attr] = MappingProxyType({})
@@ -73,12 +74,46 @@ def emit_take(b: Body, s: Tensor) -> None:
             x_at = f.gep(memory, r.addresses[1], f.mul(outer.index, x_step))
             out_at = f.gep(memory, r.addresses[0], f.mul(outer.index, out_step))
             to = f.gep(memory, out_at, f.mul(loop.index, row_size))
-            with b.region():
-                copy_view(b, row_out, row_x, (to, f.gep(memory, x_at, f.mul(i, stride))))
+            source_at = f.gep(memory, x_at, f.mul(i, stride))
+            if row_x.is_contiguous:
+                _copy_row(b, x, to, source_at, row_size)
+            else:
+                with b.region():
+                    copy_view(b, row_out, row_x, (to, source_at))
 
     views = (before_out, before_x)
     start = (b.address(out), b.address(x))
     emit_nest(b, plan(before_x.shape, views, 1), views, rows, start)
+
+
+_RAW = {1: "u8", 2: "i16", 4: "i32", 8: "i64"}
+"""An element type of as many bytes that is moved as it is."""
+
+
+def _row(f: Builder, n: Value, lanes: int, turn: Callable[[Value, Value | None], None]) -> None:
+    """`turn(i, None)` for whole vectors, then `turn(i, count)` for the elements that are left."""
+    whole = f.and_(n, -lanes)
+    with f.loop(0, whole, lanes, name="vector") as loop:
+        turn(loop.index, None)
+    rest = f.sub(n, whole)
+    with f.when(f.icmp("sgt", rest, 0)):
+        turn(whole, rest)
+
+
+def _copy_row(b: Body, x: View, to: Value, source: Value, n: Value) -> None:
+    """n dense elements, in line: rows are often short."""
+    f, raw = b.f, _RAW[x.dtype.bytes]
+    memory = ELEMENTS[raw].memory
+    lanes = f.module.target.lanes(x.dtype.bytes)
+
+    def turn(i: Value, count: Value | None) -> None:
+        at, place = f.gep(memory, source, i), f.gep(memory, to, i)
+        if count is None:
+            f.store(f.load(vector(memory, lanes), at), place)
+        else:
+            partial_store(f, raw, partial_load(f, raw, at, count, lanes), place, count)
+
+    _row(f, n, lanes, turn)
 
 
 def _cut(v: View, start: int, stop: int) -> View:
@@ -151,14 +186,22 @@ def _merge_row(b: Body, s: Tensor, out: View, row: Value, part: Value, n: Value)
     memory = ELEMENTS[name].memory
     lanes = f.module.target.lanes(4 if ELEMENTS[name].is_half else out.dtype.bytes)
 
-    def turn(i: Value, lanes: int) -> None:
+    def load(at: Value, count: Value | None) -> Value:
+        if count is None:
+            return convert.load(f, name, at, lanes)
+        return partial_load(f, name, at, count, lanes)
+
+    def turn(i: Value, count: Value | None) -> None:
         place = f.gep(memory, row, i)
-        x = convert.load(f, name, f.gep(memory, part, i), lanes)
+        x = load(f.gep(memory, part, i), count)
         if s.op != "scatter":
-            old = convert.load(f, name, place, lanes)
+            old = load(place, count)
             x = emit_element(
                 f, _MERGE[s.op], (old, x), out.dtype, out.dtype, _NO_ATTRS, lambda _: None
             )
-        convert.store(f, name, x, place)
+        if count is None:
+            convert.store(f, name, x, place)
+        else:
+            partial_store(f, name, x, place, count)
 
-    vector_loop(f, n, lanes, turn)
+    _row(f, n, lanes, turn)
