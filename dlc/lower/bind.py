@@ -26,7 +26,7 @@ from dlc.typesys.interface import (
     ParameterSet,
 )
 from dlc.typesys.solve import LARGEST
-from dlc.typesys.surface import short
+from dlc.typesys.surface import Model, short
 from dlc.typesys.types import substitute_type
 
 
@@ -46,12 +46,14 @@ def resolve(checked: Checked, numbers: Mapping[str, int]) -> Bindings:
     a last part that only one of them has (`V`).
 
     Raises CompileError E0630 (no such dim), E0631 (several), E0632 (not below 2**31)."""
-    known = _names(checked)
+    known, aliases = _names(checked), _aliases(checked)
     consts: dict[str, dict[str, Static]] = {}
     dims: dict[str, dict[str, int]] = {}
     wrong: list[Diagnostic] = []
     for name, n in numbers.items():
-        places = _places(name, known)
+        places = aliases.get(name) if name not in known else None
+        if places is None:
+            places = _places(name, known)
         if isinstance(places, Diagnostic):
             wrong.append(places)
         elif not 0 <= n <= LARGEST:
@@ -83,6 +85,23 @@ def _names(checked: Checked) -> dict[str, list[_Place]]:
             shared = "." in dim and owner in checked.parameter_sets
             full = dim if shared else f"{short(export)}.{dim}"
             out.setdefault(full, []).append((short(export), dim, dim in sig.consts))
+    return out
+
+
+def _aliases(checked: Checked) -> dict[str, list[_Place]]:
+    """Dims of parameter sets that the signature calls something else: `m.B` is the `B` of
+    `[B: const](m: MSD[B])`, `d.I` the `g.O` of `d: Mlp[I=g.O]`."""
+    out: dict[str, list[_Place]] = {}
+    for export in checked.exports:
+        sig = checked.functions[export].signature
+        for p in sig.params:
+            if not isinstance(p.type, Model) or p.name not in checked.parameter_sets:
+                continue
+            for own, dim in zip(checked.models[p.type.name].dims, p.type.dims, strict=True):
+                full = f"{p.name}.{own.name}"
+                if dim.name is not None and dim.name != full:
+                    place = (short(export), dim.name, dim.name in sig.consts)
+                    out.setdefault(full, []).append(place)
     return out
 
 

@@ -288,7 +288,8 @@ def _counted(
     body: Body, s: Scope, st: Loop, lo: Value, hi: Value, bind: Callable[[Scope, Value], None]
 ) -> _Left | None:
     kept = _carry(body, s, st, False)
-    hints = ["i", *kept.hints()]
+    named = st.local.name if isinstance(st, typed.ForRange) and st.local is not None else "i"
+    hints = [named, *kept.hints()]
     inner = s.nested((lo.type, *kept.values.types), hints, kept.values.dims)
     bind(inner, inner.b.params[0])
     turn = kept.enter(inner, inner.b.params[1:])
