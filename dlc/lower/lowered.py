@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlc.check.instances import Static
-from dlc.check.program import Checked
+from dlc.check.program import Checked, deep_stack
 from dlc.diag import CompileError, error
-from dlc.ir.core import Module
+from dlc.ir.core import Function, Module
+from dlc.ir.reader import MAX_NESTING
 from dlc.lower.border import interface_of
 from dlc.lower.bounds import prove_bounds
 from dlc.lower.program import Instances, OnnxFunction, instances
@@ -41,11 +42,11 @@ def lower(
 
     Raises CompileError: E0601 for a const dim without a number, E0633, E0634."""
     wanted = checked.exports if entries is None else tuple(entries)
-    try:
+    with deep_stack():
         made = instances(checked, consts or {}, onnx or {}, wanted, tests)
-    except RecursionError:
-        raise CompileError(error("E0634", "this program is nested too deeply to lower")) from None
     functions = dict(made.module.functions)
+    for fn in functions.values():
+        _limit_depth(fn)
     sets: list[ParameterSet] = []
     for name, t in _models(checked, made).items():
         function = init_function(made.layout, f"init.{name}", t) if initialisers else None
@@ -55,6 +56,18 @@ def lower(
     interface = interface_of(checked, made, sets)
     module = Module.of({**made.module.types, **made.layout.types}, functions)
     return Lowered(module.map_functions(prove_bounds), interface)
+
+
+def _limit_depth(fn: Function) -> None:
+    """Every exit of a block puts the rest of it one region deeper, and passes walk regions."""
+    level, depth = [fn.body], 0
+    while level:
+        level = [r for x in level for op in x.ops for r in op.regions]
+        depth += 1
+        if depth > MAX_NESTING:
+            message = f"`{fn.name}` leaves its blocks too often: more than {MAX_NESTING} levels"
+            found = error("E0634", message).with_note(f"`{fn.name}` begins at {fn.loc}")
+            raise CompileError(found.with_help("use a loop, or split the function"))
 
 
 def _models(checked: Checked, made: Instances) -> Mapping[str, surface.Model]:

@@ -1,7 +1,8 @@
-"""Every sample and every function of the library as IR: valid, the same each time, and right by numpy."""
+"""Every sample and function of the library as IR: valid, the same each time, right by numpy."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,8 @@ def test_memory_networks():
     starts = np.array([0, 3, 3, 7], np.int32)
     words = RNG.integers(0, v, 7).astype(np.int32)
     q = np.array([1, 2], np.int32)
-    keys = np.stack([a[words[s:e]].sum(0) for s, e in zip(starts, starts[1:], strict=False)])
-    vals = np.stack([c[words[s:e]].sum(0) for s, e in zip(starts, starts[1:], strict=False)])
+    keys = np.stack([a[words[s:e]].sum(0) for s, e in itertools.pairwise(starts)])
+    vals = np.stack([c[words[s:e]].sum(0) for s, e in itertools.pairwise(starts)])
     u = b[q].sum(0)
     for _ in range(3):
         u = u + softmax(keys @ u) @ vals
@@ -312,12 +313,8 @@ def test_inference_by_descent_and_training_through_it():
         if np.linalg.norm(g) < 1e-3:
             break
     close(evaluate.run(made.module, "infer", [*m.values(), x, y0, 0.1, 1e-3])[0], y, 1e-4)
-    loss, *_ = evaluate.run(made.module, "train", [*m.values(), x, y0, 0.1])
-    again, *_ = evaluate.run(
-        made.module,
-        "train",
-        [*evaluate.run(made.module, "train", [*m.values(), x, y0, 0.1])[1:], x, y0, 0.1],
-    )
+    loss, *better = evaluate.run(made.module, "train", [*m.values(), x, y0, 0.1])
+    again, *_ = evaluate.run(made.module, "train", [*better, x, y0, 0.1])
     assert again < loss
 
 
