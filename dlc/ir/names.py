@@ -42,3 +42,11 @@ def defined_dims(region: Region) -> Iterator[str]:
         yield from op.dims
         for r in op.regions:
             yield from r.dims
+
+
+def own_dims(region: Region) -> Iterator[str]:
+    """The dim names that are visible at the region's end: those of its entry and of its own
+    operations, not of regions inside."""
+    yield from region.dims
+    for op in region.ops:
+        yield from op.dims

@@ -30,7 +30,7 @@ from dlc.ir.core import (
     freeze_attrs,
 )
 from dlc.ir.hidden import HiddenDimError, join_types, solve_dims
-from dlc.ir.names import DimNames, defined_dims
+from dlc.ir.names import DimNames, own_dims
 from dlc.ops import term
 from dlc.ops.card import CardError, Site
 from dlc.ops.registry import card_of
@@ -201,7 +201,7 @@ class Builder:
         self, name: str, on: Value, attrs: Mapping[str, Attr], regions: Sequence[Region]
     ) -> tuple[Value, ...]:
         rows = [[v.type for v in r.yields] for r in regions]
-        local = frozenset(d for r in regions for d in defined_dims(r))
+        local = frozenset(d for r in regions for d in own_dims(r))
         try:
             types, names, given = join_types(rows, self.names.fresh, local)
         except HiddenDimError as e:
