@@ -235,7 +235,7 @@ def test_deep_nesting_is_refused_in_words():
         exits = "".join(f"    if n == {i}:\n        return {i}\n" for i in range(count))
         return f"export fn f(n: i32) -> i32:\n{exits}    return -1\n"
 
-    assert evaluate.run(module(text(200)), "f", [150])[0] == 150
+    assert evaluate.run(module(text(60)), "f", [50])[0] == 50
     with pytest.raises(CompileError) as e:
         module(text(300))
     assert e.value.diagnostics[0].code == "E0634"
