@@ -28,11 +28,12 @@ from dlc.typesys.types import ListType, TensorType, Type
 
 @dataclass(frozen=True)
 class Outcome:
-    """Results in the IR's order, and the most bytes of the arena that were in use at once, without
-    those of the arguments."""
+    """Results in the IR's order; the most bytes of the arena that were in use at once, without
+    those of the arguments; and these."""
 
     results: tuple[Any, ...]
     peak: int
+    given: int
 
 
 def interpret(
@@ -112,6 +113,7 @@ class _Machine:
         return Outcome(
             tuple(self.result(places[r], types[r], env | hidden) for r in fn.returns),
             memory.peak - taken,
+            taken,
         )
 
     def result(self, x: Any, t: Type, env: Mapping[str, int]) -> Any:

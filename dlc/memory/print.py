@@ -82,7 +82,8 @@ class _Printer:
         )
         out = f"bfn @{fn.name}{dims}({params}) -> ({results})"
         if fn.result_dims:
-            out += f" dims {self.value(fn.result_dims)}"
+            out += f" dims {self.value(fn.result_dims)} {self.value(fn.result_names)}"
+        out += f" returns {self.value(fn.returns)}"
         if fn.group is not None:
             out += f" group {fn.group}"
         if fn.entry:

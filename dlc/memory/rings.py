@@ -133,7 +133,7 @@ def _buffers(
     t = rows[0][1].tensor
     avoid = facts.inside | facts.through
     for row in rows:
-        for v in row:
+        for v in row[1:]:
             # Where in the ring a value is, is not known: nothing may count on being where it is.
             avoid |= live.edges[index[v]] | live.exempt.get(index[v], 0)
     inits = 0

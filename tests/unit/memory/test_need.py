@@ -1,0 +1,200 @@
+"""What is said of a call's need, against what the interpreter measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlc.evaluate.arguments import Arguments
+from dlc.ir.reader import read_module
+from dlc.memory.bufferise import bufferise
+from dlc.memory.cost import Bytes, Unbounded
+from dlc.memory.interpret import interpret
+from dlc.memory.need import needs
+from dlc.ops.card import RunError
+from dlc.ops.values import AdtValue, ListValue
+from dlc.typesys.dims import Dim
+from tests.fuzz.memory_programs import program
+from tests.unit.memory.test_programs import TREE, X
+from tests.unit.memory.test_structure import TREELSTM, tree, weights
+
+
+def measured(text: str, args: list[Any], fn: str = "main") -> tuple[str, int, int]:
+    """(status, what is said, what is taken)."""
+    m = read_module(text)
+    return compared(m, args, fn, None)
+
+
+def compared(m: Any, args: list[Any], fn: str, dims: Any) -> tuple[str, int, int]:
+    b = bufferise(m)
+    values, env = Arguments(m.types).convert(m.functions[fn], args, dims)
+    known: dict[str, int] = dict(env)
+    for i, (p, v) in enumerate(zip(m.functions[fn].params, values, strict=True)):
+        name = p.hint or str(i)
+        if isinstance(v, ListValue):
+            known[f"len.{name}"] = len(v)
+        elif isinstance(v, np.integer):
+            known[f"arg.{name}"] = int(v)
+    status, said = needs(b).evaluate(fn, known, values)
+    return status, said, interpret(b, fn, values, env).peak
+
+
+@pytest.mark.parametrize("leaves", [1, 2, 3, 7, 20])
+def test_a_tree_is_exact(leaves: int) -> None:
+    rng = np.random.default_rng(leaves)
+    args = [*weights(rng), tree(rng, leaves)]
+    status, said, taken = measured(TREELSTM, args, "logits")
+    assert status == "exact" and said == taken
+
+
+def test_the_arena_that_is_said_is_enough_and_no_less_is() -> None:
+    rng = np.random.default_rng(5)
+    m = read_module(TREELSTM)
+    b = bufferise(m)
+    values, env = Arguments(m.types).convert(
+        m.functions["logits"], [*weights(rng), tree(rng, 6)], None
+    )
+    _, said = needs(b).evaluate("logits", env, values)
+    given = interpret(b, "logits", values, env).given
+    interpret(b, "logits", values, env, arena=said + given)
+    for less in range(64, said, 64):
+        with pytest.raises(RunError) as e:
+            interpret(b, "logits", values, env, arena=said + given - less)
+        assert e.value.status == "arena"
+
+
+def test_a_comb_is_walked_without_recursion() -> None:
+    m = read_module(TREELSTM)
+    t = AdtValue("Leaf", (np.int32(1),))
+    for _ in range(100_000):
+        t = AdtValue("Node", (t, AdtValue("Leaf", (np.int32(2),))))
+    found = needs(bufferise(m))
+    env = {"V": 9, "D": 4, "H": 5, "C": 2}
+    status, said = found.evaluate("logits", env, [None] * 6 + [t])
+    _, small = found.evaluate("logits", env, [None] * 6 + [t.fields[0]])
+    assert status == "exact" and said - small == said // 100_001
+
+
+LISTS = """
+fn @main(%t: @T, %n: i32) -> (i32) {
+  %l = list_new : List[f32, i32]
+  %o = const {value=0} : i32
+  %x = const {value=2.5} : f32
+  %r = for %o, %n, %l
+    (%i: i32, %a: List[f32, i32]) {
+      %b = list_push %a, %x, %i : List[f32, i32]
+      yield %b
+    } : List[f32, i32]
+  %k = list_len %r : i32
+  return %k
+}"""
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 5, 100])
+def test_a_list_with_a_known_number_of_elements(n: int) -> None:
+    status, said, taken = measured(TREE + LISTS, [("Leaf", 1), np.int32(n)])
+    assert status == "exact" and said == taken
+
+
+GARBAGE = """
+fn @main(%t: @T, %n: i32) -> (i32) {
+  %o = const {value=0} : i32
+  %s = for %o, %n, %o
+    (%i: i32, %k: i32) {
+      %l = variant %i {constructor="Leaf"} : @T
+      %b = variant %t, %l {constructor="Node"} : @T
+      %c = match %b {cases=["Node", "_"]}
+        (%p: @T, %q: @T) {
+          yield %i
+        }
+        () {
+          yield %o
+        } : i32
+      %f = add %c, %k : i32
+      yield %f
+    } : i32
+  return %s
+}"""
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000])
+def test_garbage_of_turns_is_given_back(n: int) -> None:
+    status, said, taken = measured(TREE + GARBAGE, [("Leaf", 1), np.int32(n)])
+    assert status == "exact" and said == taken == (128 if n else 0)
+
+
+def test_straight_code_is_a_polynomial() -> None:
+    text = """
+fn @main[N](%x: f32[N], %y: f32[N]) -> (f32) {
+  %a = contract %x, %y {spec="i,j->ij"} : f32[N, N]
+  %b = contract %a, %y {spec="ij,j->i"} : f32[N]
+  %s = contract %b, %x {spec="i,i->"} : f32
+  return %s
+}"""
+    need = needs(bufferise(read_module(text))).of["main"]
+    n = Dim.sym("N")
+    assert need.status == "exact" and need.left == Bytes(Dim.const(0))
+    assert need.peak == Bytes((4 * n * n + 63) // 64 * 64 + (4 * n + 63) // 64 * 64)
+
+
+def test_branches_give_a_bound() -> None:
+    text = """
+fn @big[N](%x: f32[N]) -> (f32) {
+  %a = contract %x, %x {spec="i,j->ij"} : f32[N, N]
+  %s = reduce %a {kind="sum", axes=[0, 1]} : f32
+  return %s
+}
+fn @main[N](%x: f32[N], %c: bool) -> (f32) {
+  %r = if %c
+    () {
+      %s = call %x {fn="big", dims=[dim(N)]} : f32
+      yield %s
+    }
+    () {
+      %z = const {value=0.0} : f32
+      yield %z
+    } : f32
+  return %r
+}"""
+    for c in (True, False):
+        status, said, taken = measured(text, [X, np.bool_(c)])
+        assert status == "bound" and said >= taken
+        assert (said == taken) == c
+
+
+def test_recursion_that_data_decides_has_no_bound() -> None:
+    text = """
+fn @down(%n: i32) -> (i32) {
+  %o = const {value=0} : i32
+  %one = const {value=1} : i32
+  %c = gt %n, %o : bool
+  %r = if %c
+    () {
+      %m = sub %n, %one : i32
+      %q = call %m {fn="down", dims=[]} : i32
+      yield %q
+    }
+    () {
+      yield %o
+    } : i32
+  return %r
+}"""
+    found = needs(bufferise(read_module(text)))
+    assert found.of["down"].status == "unbounded"
+    with pytest.raises(Unbounded, match="data decides"):
+        found.evaluate("down", {"arg.n": 3}, [3])
+
+
+def test_claims_about_random_programs_hold() -> None:
+    exact = 0
+    for seed in range(60):
+        p = program(seed)
+        try:
+            status, said, taken = compared(p.module, p.args, "main", p.dims)
+        except Unbounded:
+            continue
+        assert said == taken if status == "exact" else said >= taken, seed
+        exact += status == "exact"
+    assert exact
