@@ -276,6 +276,11 @@ def order() -> None:
 
 PARTS = {"gemm": gemm, "gemv": gemv, "math": math, "conv": conv, "events": events, "order": order}
 
-if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
+
+def main(arguments: list[str]) -> None:
+    for part in arguments or PARTS:
         PARTS[part]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

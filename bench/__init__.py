@@ -1,0 +1,1 @@
+"""Speed and size, measured beside the peers. Nothing here is a test."""

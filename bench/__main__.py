@@ -1,0 +1,27 @@
+"""`python -m bench NAME …`: one measurement; without a name, what needs no peers."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = {
+    "kernels": "GFLOP/s of the kernels beside numpy",
+    "treelstm": "microseconds per tree beside the peers",
+    "compiling": "seconds of every stage, size of objects, start of the command",
+}
+
+
+def main() -> int:
+    args = sys.argv[1:]
+    if args and args[0] not in NAMES:
+        print("\n".join(f"{n:10} {line}" for n, line in NAMES.items()))
+        return 2
+    name, rest = (args[0], args[1:]) if args else ("compiling", [])
+    module = importlib.import_module(f"bench.{name}")
+    module.main(rest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
