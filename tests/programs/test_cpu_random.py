@@ -20,8 +20,8 @@ from tests.fuzz import memory_programs
 from tests.laws import ir_programs
 from tests.unit.targets.cpu.emit.agreement import same
 
-BLOCK, BLOCKS = 10, 4
-"""Seeds of a test, and tests in the fast tier; the full tier has ten times as many."""
+BLOCK, BLOCKS = 10, 2
+"""Seeds of a test, and tests of a kind in the fast tier; the full tier has ten times as many."""
 
 Case = tuple[Module, list[Any], dict[str, int]]
 

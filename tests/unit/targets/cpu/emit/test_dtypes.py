@@ -12,7 +12,7 @@ from dlc.ir.core import Module
 from dlc.ir.reader import read_module
 from dlc.ops.verify import verify
 from dlc.typesys.dtypes import DTYPES, DType
-from tests.unit.targets.cpu.emit.agreement import native, same
+from tests.unit.targets.cpu.emit.agreement import QUICK, native, same
 
 PARAMS = {
     "x": "{d}[A, B]", "i": "i32[J]", "ib": "i32[B]", "v": "{d}[B]", "vv": "{d}[J, B]",
@@ -97,7 +97,7 @@ def test_operation(op: str) -> None:
                 functions[name] = (m.functions[name], d)
     assert functions
     module = Module.of({}, {name: fn for name, (fn, _) in functions.items()})
-    compiled = native(module)
+    compiled = native(module, QUICK)
     for name, (_, d) in functions.items():
         args = arguments(d)
         want = run(module, name, args)

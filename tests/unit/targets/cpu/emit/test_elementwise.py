@@ -13,7 +13,7 @@ from dlc.ops.card import Trait
 from dlc.ops.elementwise import Elementwise
 from dlc.ops.registry import CARDS
 from dlc.typesys.dtypes import BOOL, DTYPES, DType
-from tests.unit.targets.cpu.emit.agreement import agree, main, native, same
+from tests.unit.targets.cpu.emit.agreement import QUICK, agree, main, native, same
 
 SEED = 5
 SIZES = (0, 1, 3, 37)
@@ -68,7 +68,7 @@ def functions(card: Elementwise, d: DType) -> str:
 def test_operation(card: Elementwise) -> None:
     dtypes = [d for d in DTYPES.values() if card.accepts(d)]
     module = read_module("".join(functions(card, d) for d in dtypes))
-    compiled = native(module)
+    compiled = native(module, QUICK)
     for d in dtypes:
         for n in SIZES:
             xs = operands(card, d, n)
@@ -101,7 +101,7 @@ def test_conversions(source: DType) -> None:
             text += f"fn @{op}_{to}[N](%x: {source}[N]) -> ({to}[N]) {{entry=true}} {{\n"
             text += f"  %y = {op} %x {{dtype=dtype({to})}} : {to}[N]\n  return %y\n}}\n"
     module = read_module(text)
-    compiled = native(module)
+    compiled = native(module, QUICK)
     for fn in module.functions:
         for n in (1, 37):
             x = numbers(source, n, 0)
