@@ -16,7 +16,7 @@ from dlc.check.decls import Signature
 from dlc.check.instances import FunctionValue, InstanceKey, Static
 from dlc.check.tables import Tables
 from dlc.check.typed import Expr, Local, Stmt
-from dlc.diag import Diagnostic, Span, error
+from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.syntax import tree
 from dlc.typesys.dims import ZERO, Dim, DimError
 from dlc.typesys.surface import (
@@ -28,6 +28,7 @@ from dlc.typesys.surface import (
     Tensor,
     Type,
     Unknown,
+    dim_names,
     short,
 )
 
@@ -197,6 +198,7 @@ class Body:
         self.atoms: dict[str, Atom] = {}
         self.lambda_names: list[frozenset[str]] = []
         self.later: list[Callable[[], None]] = []
+        self.here: Span | None = None
         self._report = report
         self._locals = 0
         self._slots: dict[str, Local] = {}
@@ -222,6 +224,31 @@ class Body:
         if atom is None or atom.name == atom.base:
             return m.group(0)
         return f"{atom.base} (line {atom.span.line})"
+
+    def before(self, line: str) -> tuple[Edit, ...]:
+        """The edit that puts a line before the current statement."""
+        if self.here is None:
+            return ()
+        source = self.here.source
+        start = source.line_start(self.here.line)
+        indent = source.text[start : self.here.start]
+        if indent.strip():
+            return ()
+        at = Span(source, self.here.start, self.here.start)
+        return (Edit(at, f"{line}\n{indent}"),)
+
+    def can_write(self, *dims: Dim | Type) -> bool:
+        """Whether the names of dims can be written here."""
+        for d in dims:
+            names = d.symbols() if isinstance(d, Dim) else dim_names(d)
+            for n in names:
+                head = n.split(".")[0]
+                known = n in self.dim_names or head in self.env
+                if not known or (n in self.atoms and self.atoms[n].base != n):
+                    return False
+                if n in self.atoms and n not in self.env:
+                    return False
+        return True
 
     @property
     def name_text(self) -> str:

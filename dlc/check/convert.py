@@ -6,6 +6,7 @@ Nothing else converts. Where a value does not fit, `misfit` says how.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,7 +15,7 @@ from dlc.check import typed
 from dlc.check.body import Body, Val
 from dlc.check.typed import Expr
 from dlc.check.unify import Conflict, Matcher, flex_fits
-from dlc.diag import Diagnostic, Span, error
+from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.typesys.dtypes import F32, I32, DType
 from dlc.typesys.surface import (
     Adt,
@@ -205,9 +206,9 @@ def differs(b: Body, c: Conflict) -> str:
 
 def element_help(found: Diagnostic, got: Type, want: Type, text: str, span: Span) -> Diagnostic:
     """The conversion that makes the element types agree."""
-    if isinstance(got, Tensor) and isinstance(want, Tensor) and isinstance(want.dtype, DType):
-        from dlc.diag import Edit
-
+    if not isinstance(got, Tensor) or not isinstance(want, Tensor) or got.dtype == want.dtype:
+        return found
+    if isinstance(want.dtype, DType) and not want.dtype.is_bool:
         if isinstance(got.dtype, Flex) and got.dtype.kind == "float" and want.dtype.is_int:
             return found.with_help("write the number without a point")
         return found.with_help(f"`{want.dtype}({text})`", Edit(span, f"{want.dtype}({text})"))
@@ -216,8 +217,6 @@ def element_help(found: Diagnostic, got: Type, want: Type, text: str, span: Span
 
 def born(b: Body, found: Diagnostic, *dims: object) -> Diagnostic:
     """Labels that say where unknowns and versions in these dims come from."""
-    import re
-
     for d in dims:
         for name in dict.fromkeys(re.findall(r"[A-Za-z_][\w.]*", str(d))):
             atom = b.atoms.get(name)

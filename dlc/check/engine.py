@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dlc.check import typed
 from dlc.check.body import Body, Found, Rule, Special
+from dlc.check.convert import settle
 from dlc.check.decls import Signature
 from dlc.check.decorators import Decorated, match_rule
 from dlc.check.entities import FunctionItem
@@ -15,7 +16,7 @@ from dlc.check.finish import pruned, runs_out
 from dlc.check.instances import InstanceKey, Static
 from dlc.check.keys import called, instance_dims
 from dlc.check.rules.blocks import statements
-from dlc.check.rules.calls import with_rows
+from dlc.check.rules.prepared import with_rows
 from dlc.check.rules.table import RULES, SPECIAL_RULES, STATEMENTS
 from dlc.check.setup import (
     function_body,
@@ -45,7 +46,8 @@ from dlc.typesys.surface import (
 TRIAL = 2
 """What a const dim is while a function that unrolls loops is checked without a caller."""
 
-MAX_INSTANCES = 2000
+MAX_INSTANCES = 256
+"""Instances of one function."""
 
 
 class Engine:
@@ -56,6 +58,7 @@ class Engine:
         self.decorated: dict[str, Decorated] = {}
         self.effects_of: Mapping[str, Effects] = {}
         self._made: dict[InstanceKey, TypedFunction | None] = {}
+        self._copies: dict[str, int] = {}
 
     # -- what rules ask
 
@@ -136,7 +139,8 @@ class Engine:
         made = self._made.get(key)
         if made is not None:
             return made
-        if len(self._made) >= MAX_INSTANCES:
+        copies = self._copies[key.function] = self._copies.get(key.function, 0) + 1
+        if copies > MAX_INSTANCES:
             at = self._tables.functions[key.function].span
             found = error("E0336", f"there is no end of copies of `{short(key.function)}`", at)
             found = found.with_note(f"more than {MAX_INSTANCES} instances, the last for {key.text}")
@@ -161,8 +165,6 @@ class Engine:
     def _lambda(self, key: InstanceKey, bag: Bag) -> TypedFunction:
         assert key.lifted is not None
         b, params, dims = lambda_body(self, key, bag.add)
-        from dlc.check.convert import settle
-
         v = settle(b, b.expr(key.lifted.node.body))
         b.emit(typed.Return(v.expr, (), span=key.lifted.node.body.span))
         body = pruned(b.out)

@@ -86,4 +86,5 @@ class InstanceKey:
         said += [f"{n}={v}" for n, v in self.where]
         said += [f"rows {n}={'+'.join(v) or 'all'}" for n, v in self.rows]
         name = self.function if self.lifted is None else str(self.lifted)
-        return f"{name}<{', '.join(said)}>" if said else name
+        text = f"{name}<{', '.join(said)}>" if said else name
+        return text if len(text) <= 200 else f"{text[:199]}…"

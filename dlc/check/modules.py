@@ -35,9 +35,11 @@ PRELUDE = "prelude"
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """Where modules are: `given` ones first (by name), then files of `folder`, then the library."""
+    """Where modules are: `given` ones first (by name), then files of `folder`, then the library.
+    Files are named in messages as the main one is: with `shown` before them."""
 
     folder: Path | None
+    shown: Path = Path()
     given: Mapping[str, SourceFile] = field(default_factory=dict[str, SourceFile])
 
     def beside(self, name: str) -> SourceFile | None:
@@ -46,18 +48,11 @@ class SearchPath:
         if self.folder is None:
             return None
         path = self.folder / f"{name}.dl"
-        return read_source(path, _shown(path)) if path.is_file() else None
+        return read_source(path, (self.shown / path.name).as_posix()) if path.is_file() else None
 
     def names(self) -> tuple[str, ...]:
         here = () if self.folder is None else tuple(p.stem for p in self.folder.glob("*.dl"))
         return (*sorted(self.given), *sorted(here), *resources.std_modules())
-
-
-def _shown(path: Path) -> str:
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()
 
 
 @functools.cache

@@ -69,7 +69,8 @@ def path_error(tables: Tables, t: Type, at: tree.Ident) -> Diagnostic:
         found = error("E0207", f"`{short(t.name)}` has no dim `{name}`", at.span)
         decl = tables.models.get(t.name) or tables.adts.get(t.name)
         if decl is not None:
-            found = found.with_label(decl.span, f"its dims: {', '.join(dims) or 'none'}")
+            found = found.with_label(decl.span, "declared here")
+        found = found.with_note(f"its dims: {', '.join(dims) or 'none'}")
         return did_you_mean(found, name, (*dims, *fields), at.span)
     found = error("E0210", f"{t} has no field `{name}`", at.span)
     if isinstance(t, List) and name in ("push", "append", "add"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from dlc.check import typed
 from dlc.check.call_graph import call_graph, group_effects, groups, mentioned, reachable, recursive
 from dlc.check.declare import declare
 from dlc.check.decls import AdtDecl, FunctionDecl, ModelDecl, TestDecl
@@ -23,6 +24,7 @@ from dlc.check.signature import read_signature
 from dlc.check.structural import not_structural
 from dlc.check.tables import Tables
 from dlc.check.typed import Effects, TypedFunction
+from dlc.check.typed.walk import nodes
 from dlc.diag import CompileError, Diagnostic, SourceFile, error
 from dlc.diag.bag import Bag
 from dlc.syntax import read_source, tree
@@ -110,7 +112,8 @@ def check_program(
     """
     bag = Bag()
     with deep_stack():
-        return _check(source, SearchPath(folder, modules or {}), onnx, bag)
+        path = SearchPath(folder, Path(source.name).parent, modules or {})
+        return _check(source, path, onnx, bag)
 
 
 def _check(source: SourceFile, path: SearchPath, onnx: OnnxReader | None, bag: Bag) -> Checked:
@@ -207,16 +210,22 @@ def _parameter_sets(tables: Tables, exports: Sequence[str]) -> dict[str, Type]:
             first.setdefault(p.name, name)
             assert isinstance(before, Model)
             if before.name != p.type.name:
-                one, other = short(before.name), short(p.type.name)
-                text = f"two exports use the name `{p.name}` for a {one} and a {other}"
+                one, other = a_name(before.name), a_name(p.type.name)
+                text = f"two exports use the name `{p.name}` for {one} and {other}"
                 found = error("E0339", text, p.span)
                 s = tables.signatures[first[p.name]]
                 at = None if s is None else s.param(p.name)
                 if at is not None:
-                    found = found.with_label(at.span, f"a {one} here")
+                    found = found.with_label(at.span, f"{one} here")
                 found = found.with_note("parameters of an artefact are known by this name")
                 tables.bag.add(found.with_help("give one of them another name"))
     return out
+
+
+def a_name(name: str) -> str:
+    """`a Mlp`, `an EBM`."""
+    text = short(name)
+    return f"an {text}" if text[:1] in "AEIOaeio" else f"a {text}"
 
 
 def _functions(tables: Tables, engine: Engine, wanted: Sequence[str]) -> dict[str, FunctionDecl]:
@@ -238,9 +247,6 @@ def _check_instances(
 ) -> None:
     """Errors that only instances show: of everything that exports without open consts, and tests,
     call."""
-    from dlc.check import typed
-    from dlc.check.typed.walk import nodes
-
     work: list[InstanceKey] = []
     for name in exports:
         try:

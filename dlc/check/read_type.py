@@ -18,6 +18,7 @@ from dlc.check.entities import (
     ModelItem,
     ModuleItem,
     Modules,
+    SpecialItem,
 )
 from dlc.diag import Diagnostic, Span, error
 from dlc.diag.suggest import did_you_mean
@@ -56,6 +57,7 @@ from dlc.typesys.surface import (
 
 Report = Callable[[Diagnostic], None]
 MAX_RANK = 16
+TYPES_ARE = "types are element types, builtin types, and what `model` and `type` declare"
 
 STRUCTURES: Mapping[str, tuple[str, str]] = {
     "Graph": ("nodes", "arcs"),
@@ -141,6 +143,8 @@ class TypeReader:
             if name in DTYPES:
                 return self._tensor(DTYPES[name], node)
             value = self._place.value(name)
+            if isinstance(value, Unknown):
+                raise _Failed
             if value is not None:
                 self._count(node, 0, 0)
                 return value
@@ -163,9 +167,10 @@ class TypeReader:
                 shape.append(self._dim_arg(arg))
         if sum(isinstance(d, ShapeVar) for d in shape) > 1:
             text = "a shape holds one `*` at most: two runs of dims cannot be told apart"
-            raise self._fail(error("E0309", text, node.span))
+            raise self._fail(error("E0309", text, node.span).with_help("write out all but one"))
         if len(shape) > MAX_RANK:
-            raise self._fail(error("E0348", f"a tensor of more than {MAX_RANK} dims", node.span))
+            found = error("E0348", f"a tensor of more than {MAX_RANK} dims", node.span)
+            raise self._fail(found.with_help("join some of them: `f32[A*B, …]`"))
         return Tensor(dtype, tuple(shape))
 
     def _builtin(self, node: tree.TypeRef) -> Type:
@@ -240,7 +245,7 @@ class TypeReader:
         if isinstance(value, tree.Attr) and isinstance(value.base, tree.Name):
             base = tree.Ident(value.base.id, span=value.base.span)
             return self._type(tree.TypeRef(base, value.name, None, span=value.span))
-        raise self._fail(error("E0301", "this is not a type", arg.span))
+        raise self._fail(error("E0301", "this is not a type", arg.span).with_note(TYPES_ARE))
 
     # -- nominal types
 
@@ -283,9 +288,13 @@ class TypeReader:
     def _nominal(self, node: tree.TypeRef, entity: Entity) -> Type:
         if isinstance(entity, BrokenItem):
             raise _Failed
+        if isinstance(entity, SpecialItem):
+            found = error("E0301", f"`{node.name}` is a function, not a type", node.span)
+            raise self._fail(found.with_note(TYPES_ARE))
         if not isinstance(entity, (AdtItem, ModelItem)):
             text = f"`{node.name}` is {entity.kind}, not a type"
-            raise self._fail(error("E0301", text, node.span))
+            found = error("E0301", text, node.span)
+            raise self._fail(found.with_label(entity.span, "declared here").with_note(TYPES_ARE))
         decls = self._nominals.dims_of(entity.name)
         if decls is None:
             raise _Failed
@@ -401,7 +410,8 @@ class TypeReader:
         try:
             made = combine_dims(node.op, left, right)
         except DimError as problem:
-            raise self._fail(error("E0349", str(problem), node.span)) from None
+            found = error("E0349", str(problem), node.span)
+            raise self._fail(found.with_help("name a part of it, or write less")) from None
         if made is None:
             raise self._fail(not_a_dim(node.span))
         return made

@@ -71,6 +71,8 @@ class SignaturePlace:
     unknowns: dict[str, Span] = field(default_factory=dict[str, Span])
     value_dims: dict[str, None] = field(default_factory=dict[str, None])
     params: dict[str, ParamDecl] = field(default_factory=dict[str, ParamDecl])
+    broken: frozenset[str] = frozenset()
+    """Generics of no kind: they are silently of every kind."""
 
     def name(self, node: tree.Name) -> Dim | None:
         name = node.id
@@ -213,6 +215,8 @@ class SignaturePlace:
         return DTypeVar(name, generic.kind)
 
     def value(self, name: str) -> Type | None:
+        if name in self.broken:
+            return Unknown()
         generic = self.generics.get(name)
         return ValueVar(name) if generic is not None and generic.value else None
 
@@ -222,7 +226,7 @@ def read_signature(tables: Tables, item: FunctionItem) -> Signature | None:
     node, bag = item.node, tables.bag
     before = len(bag.diagnostics)
     generics = _generics(tables, node)
-    place = SignaturePlace(tables, node.name.text, generics)
+    place = SignaturePlace(tables, node.name.text, generics, broken=_broken(node))
     reader = TypeReader(tables.modules, tables, item.module, place, bag.add)
     for p in node.params:
         _param(tables, node, p, place, reader)
@@ -283,6 +287,13 @@ def _generics(tables: Tables, node: tree.FnDef) -> dict[str, GenericDecl]:
         const = word == "const"
         out[name] = GenericDecl(name, kind, const, value, default, g.name.span)
     return out
+
+
+def _broken(node: tree.FnDef) -> frozenset[str]:
+    words = {*DTYPE_KINDS, "const", "value"}
+    return frozenset(
+        g.name.text for g in node.generics if g.kind is not None and g.kind.text not in words
+    )
 
 
 def _param(
@@ -378,6 +389,8 @@ def _determined(tables: Tables, fn: tree.FnDef, place: SignaturePlace) -> None:
                 found.add(open[0])
                 changed = True
     for g in place.generics.values():
+        if g.name in place.broken:
+            continue
         is_dim = g.kind is None and not g.value
         if is_dim:
             place.dims.setdefault(g.name, g.span)
@@ -386,7 +399,9 @@ def _determined(tables: Tables, fn: tree.FnDef, place: SignaturePlace) -> None:
         if (is_dim and (g.const or g.default is not None)) or g.name in names:
             found.add(g.name)
     lost = [n for n in place.dims if n not in found]
-    lost += [g.name for g in place.generics.values() if g.name not in found and g.name not in lost]
+    lost += [
+        g.name for g in place.generics.values() if g.name not in {*found, *lost, *place.broken}
+    ]
     if lost:
         _report_lost(tables, fn, place, lost, shapes)
 

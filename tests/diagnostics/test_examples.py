@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dlc.check.program import check_program
 from dlc.diag import CompileError, SourceFile
 from dlc.diag.codes import Code, all_codes
 from dlc.diag.render import render_all
@@ -22,7 +23,14 @@ def run_syntax(path: Path) -> None:
     parse(SourceFile(path.name, path.read_bytes().decode("utf-8")))
 
 
-RUNNERS: dict[str, Run] = {"E01": run_syntax}
+def run_check(path: Path) -> None:
+    source = SourceFile(path.name, path.read_bytes().decode("utf-8"))
+    check_program(source, folder=path.parent)
+
+
+RUNNERS: dict[str, Run] = {"E01": run_syntax} | dict.fromkeys(
+    ("E02", "E03", "E04", "E05"), run_check
+)
 """How the examples of a stage are compiled: a function of the example's file that may raise."""
 
 EXAMPLES = [code for code in all_codes() if code.bad and code.code[:3] in RUNNERS]

@@ -233,6 +233,7 @@ class Annotation:
             text += f": {differs(b, c)}"
         found = error("E0308", text, node.value.span).with_label(node.type.span, "declared here")
         if c is not None:
+            found = found.with_note("for no sizes can this be so")
             return born(b, found, c.want, c.got)
         found = element_help(found, v.type, self.type, node.value.span.text, node.value.span)
         return found if found.helps else found.with_note("a binding converts nothing")

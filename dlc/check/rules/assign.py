@@ -9,10 +9,12 @@ from typing import TypeAlias
 from dlc.check import typed
 from dlc.check.body import Body, Constant, FunctionSlot, Val, Variable, is_whole
 from dlc.check.convert import born, differs, element_help, fit, misfit, settle
+from dlc.check.rules.align import align, join, stretch
 from dlc.check.rules.annotate import annotated_type
 from dlc.check.rules.arguments import constant_name
 from dlc.check.rules.indexing import list_index, pack, select
-from dlc.check.rules.operators import align, arithmetic, condition, stretch
+from dlc.check.rules.operators import COMPARISONS, arithmetic, condition
+from dlc.check.rules.prepared import with_rows
 from dlc.check.rules.static import static_value
 from dlc.check.typed import Local
 from dlc.check.unify import Matcher, flexible, strip_rows
@@ -249,8 +251,8 @@ def _element(b: Body, target: tree.Index, compute: Compute) -> None:
         _tensor_element(b, target, v, t, compute)
     else:
         compute(None)
-        kind = "models in an Array" if isinstance(t, (Array, Model)) else b.show(t)
-        found = error("E0408", f"elements of {kind} cannot be assigned", target.span)
+        what = f"parts of {b.show(t)}" if isinstance(t, (Array, Model)) else b.show(t)
+        found = error("E0408", f"{what} cannot be assigned", target.span)
         b.report(found.with_note("elements of tensors and lists can"))
 
 
@@ -429,8 +431,7 @@ def _return_value(b: Body, node: tree.Return, whole: Val) -> None:
         if conflicts:
             found = born(b, found, conflicts[0].want, conflicts[0].got)
             if conflicts[0].kind == "differs" and isinstance(whole.type, Tensor):
-                help = f"`y: {b.show(b.result)} = {_short(whole.span)}` checks it when the program runs"
-                found = found.with_help(f"{help}, or return `{_unknown_form(b, whole.type)}`")
+                found = _checked_return(b, found, node, whole, whole.type)
         else:
             found = element_help(found, whole.type, b.result, _short(whole.span), whole.span)
         b.report(
@@ -450,10 +451,20 @@ def _return_value(b: Body, node: tree.Return, whole: Val) -> None:
     b.emit(typed.Return(value.expr, unknowns, span=node.span))
 
 
+def _checked_return(
+    b: Body, found: Diagnostic, node: tree.Return, whole: Val, t: Tensor
+) -> Diagnostic:
+    """The help that makes a demand of the result's type a check when the program runs."""
+    name = next((n for n in ("y", "out", "result") if b.lookup(n) is None), "y2")
+    line = f"{name}: {b.show(b.result)} = {_short(whole.span)}"
+    indent = " " * (node.span.column - 1)
+    edits = (Edit(node.span, f"{line}\n{indent}return {name}"),) if not b.unknowns else ()
+    text = f"`{line}` checks it when the program runs"
+    return found.with_help(f"{text}, or return `{_unknown_form(b, t)}`", *edits)
+
+
 def keep_rows(target: Type, got: Type) -> Type:
     """The declared type with tangents stored as the value has them."""
-    from dlc.check.rules.calls import with_rows
-
     return with_rows(target, got)
 
 
@@ -505,8 +516,6 @@ def _assert_dims(b: Body, e: tree.Compare, message: str) -> bool:
     if x.is_bad or y.is_bad:
         return True
     if x.dim is None or y.dim is None:
-        from dlc.check.rules.operators import COMPARISONS, join
-
         element = join(b, e.op, x, y, e.op_span)
         if element is not None and isinstance(x.type, Tensor) and not x.type.shape:
             x, y = settle(b, x, y.type), settle(b, y, x.type)

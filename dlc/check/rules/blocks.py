@@ -29,6 +29,7 @@ def statements(b: Body, body: Sequence[tree.Stmt]) -> str:
                 found = found.with_label(_head(last), "every path ends here")
             b.report(found.with_help("remove it, or move it before"))
             return ends
+        b.here = s.span
         ends = b.world.statement(b, s)
         b.flush()
         last = s

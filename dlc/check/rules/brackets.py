@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc.check.body import Body
+from dlc.check.rules.arguments import Argument
+from dlc.check.rules.dim_arguments import dim_argument
 from dlc.diag import error
 from dlc.diag.suggest import did_you_mean
 from dlc.syntax import tree
@@ -50,7 +52,4 @@ def dims_in_brackets(
 
 
 def bracket_dim(b: Body, e: tree.Expr, what: str) -> Dim | None:
-    from dlc.check.rules.arguments import Argument
-    from dlc.check.rules.calls import dim_argument
-
     return dim_argument(b, Argument(e.span, e), what)

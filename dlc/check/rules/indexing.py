@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from dlc.check import typed
 from dlc.check.body import Body, Val, bad
 from dlc.check.convert import fact_normal, fit, misfit, retag, settle
-from dlc.check.rules.operators import elements_clash
+from dlc.check.rules.align import elements_clash
+from dlc.check.rules.names import dim_value
 from dlc.check.rules.static import static_number
 from dlc.check.unify import join_elements
 from dlc.diag import Diagnostic, Edit, Span, error
@@ -274,8 +275,6 @@ def _slice(b: Body, s: tree.Slice, size: Dim) -> typed.Cut | typed.Whole | None:
 
 def _bound(b: Body, e: tree.Expr | None, size: Dim, default: Dim) -> Val | None:
     """A bound of a slice; negative literals count from the end."""
-    from dlc.check.rules.names import dim_value
-
     if e is None:
         at = b.tables.modules.by_name[b.module].tree.span.first()
         return settle(b, dim_value(b, default, at))

@@ -10,6 +10,7 @@ from dlc.check.body import Binding, Body, Constant, FunctionSlot, Val, Variable
 from dlc.check.convert import settle
 from dlc.check.entities import ConstructorItem, FunctionItem, SpecialItem
 from dlc.check.instances import Closure, FunctionValue, Named, Static
+from dlc.check.rules.names import module_member, read
 from dlc.check.typed.walk import mentioned_dims
 from dlc.diag import Span, error
 from dlc.syntax import tree
@@ -91,8 +92,6 @@ def is_function(b: Body, e: tree.Expr) -> bool:
         found = b.tables.modules.find(b.module, e.id)
         return isinstance(found, (FunctionItem, SpecialItem, ConstructorItem))
     if isinstance(e, tree.Attr):
-        from dlc.check.rules.names import module_member
-
         return isinstance(module_member(b, e), (FunctionItem, ConstructorItem))
     return isinstance(e, tree.Lambda)
 
@@ -148,8 +147,6 @@ def capture(b: Body, e: tree.Expr, param: str) -> Captured | None:
         if isinstance(found, FunctionItem) and not found.node.is_builtin:
             return Captured(Named(found.name), (), {})
     if isinstance(e, tree.Attr):
-        from dlc.check.rules.names import module_member
-
         member = module_member(b, e)
         if isinstance(member, FunctionItem):
             return Captured(Named(member.name), (), {})
@@ -226,8 +223,6 @@ def dim_names_of(t: Type) -> tuple[str, ...]:
 
 
 def _read(b: Body, name: str, v: Variable, span: Span) -> Val:
-    from dlc.check.rules.names import read
-
     kept = b.env
     b.env = {**b.env, name: v}
     out = read(b, name, v, span)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlc.check import typed
 from dlc.check.body import Body, Constant, FunctionSlot, Val, Variable, bad
-from dlc.check.convert import fact_normal
+from dlc.check.convert import fact_normal, settle
 from dlc.check.entities import (
     BrokenItem,
     ConstructorItem,
@@ -172,8 +172,6 @@ def attr(b: Body, node: tree.Attr, want: Type | None) -> Val:
     base = b.expr(node.base)
     if base.is_bad:
         return bad(node.span)
-    from dlc.check.convert import settle
-
     base = settle(b, base)
     t, text = base.type, node.name.text
     if text == "T" and isinstance(t, Tensor):

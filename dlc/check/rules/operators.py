@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from dlc.check import typed
 from dlc.check.body import Binding, Body, Val, Variable, bad
-from dlc.check.convert import born, fit, misfit, retag, settle
+from dlc.check.convert import fit, misfit, retag, settle
 from dlc.check.read_type import combine_dims
+from dlc.check.rules.align import (
+    Clashing,
+    align,
+    as_tensor,
+    is_float,
+    join,
+    operand_text,
+    shapes_clash,
+    stretch,
+)
 from dlc.check.rules.names import dim_value, truth
 from dlc.check.rules.products import matmul
 from dlc.check.rules.static import static_value
 from dlc.check.unify import join_elements
-from dlc.diag import Diagnostic, Edit, Span, error
+from dlc.diag import Edit, Span, error
 from dlc.syntax import tree
-from dlc.typesys.dims import ONE, Dim, DimError
-from dlc.typesys.dtypes import BOOL, F32, DType
+from dlc.typesys.dims import Dim, DimError
+from dlc.typesys.dtypes import BOOL
 from dlc.typesys.surface import (
     BOOL_SCALAR,
     Element,
     Flex,
-    Item,
-    Shape,
-    ShapeVar,
-    Sparse,
-    Tangent,
     Tensor,
     Tuple,
     Type,
@@ -33,159 +37,6 @@ from dlc.typesys.surface import (
 
 NAMES = {"+": "add", "-": "sub", "*": "mul", "/": "div", "//": "floordiv", "%": "mod", "**": "pow"}
 COMPARISONS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-
-
-# -- shapes
-
-
-@dataclass(frozen=True, slots=True)
-class Clashing:
-    """Two dims that do not go together, counted from the right."""
-
-    left: Item
-    right: Item
-    from_right: int
-
-
-def align(b: Body, x: Shape, y: Shape) -> Shape | Clashing:
-    """The shape of an element-wise operation: aligned at the right; a dim is the same on both
-    sides, or written 1 on one."""
-    out: list[Item] = []
-    for i in range(1, max(len(x), len(y)) + 1):
-        if i > len(x) or i > len(y):
-            out.append(y[-i] if i > len(x) else x[-i])
-            continue
-        left, right = x[-i], y[-i]
-        if left == right or (right == ONE and isinstance(left, Dim)):
-            out.append(left)
-        elif left == ONE and isinstance(right, Dim):
-            out.append(right)
-        else:
-            return Clashing(left, right, i)
-    return tuple(reversed(out))
-
-
-def stretch(v: Val, shape: Shape) -> typed.Expr:
-    """The operand with the shape of the result."""
-    t = v.type
-    assert isinstance(t, Tensor)
-    if t.shape == shape:
-        return v.expr
-    return typed.Broadcast(v.expr, type=Tensor(t.dtype, shape), span=v.span)
-
-
-def shapes_clash(
-    b: Body, op: str, vals: Sequence[Val], span: Span, c: Clashing, texts: Sequence[str]
-) -> Diagnostic:
-    """E0319."""
-    one, other = vals[0], vals[1]
-    shown = f"{op} of {b.show(one.type)} and {b.show(other.type)}"
-    if isinstance(c.left, ShapeVar) or isinstance(c.right, ShapeVar):
-        why = f"`{b.show(c.left)}` and `{b.show(c.right)}` are not known to be the same"
-    else:
-        difference = c.left - c.right
-        never = difference.never_zero() or (-difference).never_zero()
-        relation = "is never" if never else "is not known to be"
-        why = f"`{b.show(c.left)}` {relation} `{b.show(c.right)}`"
-    found = error("E0319", f"{shown}: {why}", span)
-    found = found.with_label(one.span, b.show(one.type)).with_label(other.span, b.show(other.type))
-    found = born(b, found, c.left, c.right)
-    found = found.with_note(
-        "shapes are aligned at the right; a dim must be the same on both sides, or be written 1"
-    )
-    return _column_help(b, found, vals, texts, c)
-
-
-def _column_help(
-    b: Body, found: Diagnostic, vals: Sequence[Val], texts: Sequence[str], c: Clashing
-) -> Diagnostic:
-    for v, other, text in ((vals[0], vals[1], texts[0]), (vals[1], vals[0], texts[1])):
-        t, u = v.type, other.type
-        if not isinstance(t, Tensor) or not isinstance(u, Tensor):
-            continue
-        if len(t.shape) == 1 and len(u.shape) == 2 and u.shape[0] == t.shape[0]:
-            help = f"`column({text})` is {t.dtype}[{b.show(t.shape[0])}, 1]"
-            return found.with_help(help, Edit(v.span, f"column({text})"))
-    if isinstance(c.left, Dim) and isinstance(c.right, Dim):
-        difference = c.left - c.right
-        if not (difference.never_zero() or (-difference).never_zero()):
-            left, right = b.show(c.left), b.show(c.right)
-            return found.with_help(f"`assert {left} == {right}` before, if that is so")
-    return found
-
-
-# -- elements
-
-
-def operand_text(v: Val) -> str:
-    text = v.span.text
-    return text if "\n" not in text and len(text) < 40 else "…"
-
-
-def join(b: Body, op: str, x: Val, y: Val, span: Span) -> Element | None:
-    """The element type of both operands; E0318 if they have none."""
-    tx, ty = x.type, y.type
-    assert isinstance(tx, Tensor) and isinstance(ty, Tensor)
-    joined = join_elements(tx.dtype, ty.dtype)
-    if joined is None:
-        b.report(elements_clash(b, op, x, y, span))
-    return joined
-
-
-def elements_clash(b: Body, op: str, x: Val, y: Val, span: Span) -> Diagnostic:
-    """E0318: two element types under one operator, and the conversion that makes them agree."""
-    tx, ty = x.type, y.type
-    assert isinstance(tx, Tensor) and isinstance(ty, Tensor)
-    found = error("E0318", f"`{op}` of {tx.dtype} and {ty.dtype}", span)
-    found = found.with_label(x.span, b.show(tx)).with_label(y.span, b.show(ty))
-    found = found.with_note("nothing is converted silently")
-    for v, t, u in ((x, tx, ty), (y, ty, tx)):
-        if isinstance(t.dtype, Flex) and t.dtype.kind == "float" and isinstance(u.dtype, DType):
-            if isinstance(v.expr, typed.Literal) and float(v.expr.value).is_integer():
-                whole = str(int(v.expr.value))
-                return found.with_help(
-                    f"a whole number has no point: `{whole}`", Edit(v.span, whole)
-                )
-    order = ((x, tx, ty), (y, ty, tx))
-    for v, t, u in sorted(order, key=lambda o: _is_float(o[1].dtype)):
-        target = u.dtype if isinstance(u.dtype, DType) else None
-        if isinstance(u.dtype, Flex) and u.dtype.kind == "float":
-            target = F32
-        if target is not None and not target.is_bool and text_of(v) is not None:
-            made = f"{target}({text_of(v)})"
-            return found.with_help(f"`{made}`", Edit(v.span, made))
-    return found.with_help("convert one of them: `f32(x)`, `i32(x)`")
-
-
-def text_of(v: Val) -> str | None:
-    text = v.span.text
-    return text if "\n" not in text else None
-
-
-def _is_float(e: Element) -> bool:
-    return getattr(e, "kind", "") == "float"
-
-
-def as_tensor(b: Body, op: str, v: Val, span: Span) -> bool:
-    """Whether an operand is a tensor; E0318 if not."""
-    if v.is_bad:
-        return False
-    if isinstance(v.type, Tensor):
-        return True
-    found = error("E0318", f"`{op}` of {b.show(v.type)}", span).with_label(v.span, b.show(v.type))
-    if isinstance(v.type, Tuple):
-        found = found.with_help("take the tuple apart first: `a, b = …`")
-    elif isinstance(v.type, Sparse):
-        found = found.with_help("`dense(x)` is the vector, `matrix @ x` the product")
-    elif isinstance(v.type, Tangent):
-        found = found.with_help("`each(fn(d) => …, g)` works on every float of it")
-    else:
-        found = found.with_note("operators work on tensors")
-    b.report(found)
-    return False
-
-
-# -- rules
 
 
 def binary(b: Body, node: tree.Binary, want: Type | None) -> Val:
@@ -455,7 +306,7 @@ def condition(b: Body, node: tree.Expr) -> Val:
         text = node.span.text
         found = found.with_help(f"`all({text})` or `any({text})`", Edit(node.span, f"all({text})"))
     elif isinstance(v.type, Tensor) and not v.type.shape:
-        zero = "0.0" if _is_float(v.type.dtype) else "0"
+        zero = "0.0" if is_float(v.type.dtype) else "0"
         text = node.span.text
         found = found.with_help(f"`{text} != {zero}`", Edit(node.span, f"{text} != {zero}"))
     else:

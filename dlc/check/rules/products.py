@@ -5,9 +5,10 @@ from __future__ import annotations
 from dlc.check import typed
 from dlc.check.body import Body, Val, Variable, bad
 from dlc.check.convert import born, retag, settle
+from dlc.check.rules.align import elements_clash
 from dlc.check.unify import join_elements
 from dlc.diag import Diagnostic, Edit, Span, error
-from dlc.typesys.dtypes import I8, I32, DType
+from dlc.typesys.dtypes import I8, I32
 from dlc.typesys.surface import (
     Element,
     Flex,
@@ -66,8 +67,6 @@ def _element(b: Body, x: Val, y: Val, span: Span) -> tuple[Element, Element] | N
     assert isinstance(x.type, Tensor) and isinstance(y.type, Tensor)
     joined = join_elements(x.type.dtype, y.type.dtype)
     if joined is None:
-        from dlc.check.rules.operators import elements_clash
-
         b.report(elements_clash(b, "@", x, y, span))
         return None
     if isinstance(joined, Flex):
@@ -182,8 +181,3 @@ def _sparse(b: Body, x: Val, y: Val, t: Sparse, op_span: Span, span: Span) -> Va
         return b.fail(found.with_note("`a @ b` needs columns of `a` = rows of `b`"))
     made = typed.SparseProduct(x.expr, y.expr, type=Tensor(m.dtype, m.shape[:1]), span=span)
     return Val(made)
-
-
-def widened(dtype: DType) -> DType:
-    """The element type of a product of such elements."""
-    return I32 if dtype == I8 else dtype

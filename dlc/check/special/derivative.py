@@ -13,9 +13,9 @@ from dlc.check.entities import FunctionItem, SpecialItem
 from dlc.check.instances import Closure, InstanceKey, Named
 from dlc.check.row_only import lambda_row_only
 from dlc.check.rules.arguments import arguments, signature_line
-from dlc.check.rules.calls import prepare
 from dlc.check.rules.lambdas import apply, counted
-from dlc.check.rules.names import module_member
+from dlc.check.rules.matching import prepare
+from dlc.check.rules.names import module_member, unknown_name
 from dlc.check.rules.static import static_number
 from dlc.check.special.args import check_all
 from dlc.check.special.higher import lift
@@ -125,8 +125,6 @@ def _target(b: Body, f: tree.Expr, args: Sequence[tree.Arg], node: tree.Call) ->
         if slot is None and f.id not in b.dim_names:
             entity = b.tables.modules.find(b.module, f.id)
             if entity is None:
-                from dlc.check.rules.names import unknown_name
-
                 check_all(b, args)
                 b.report(unknown_name(b, f.id, f.span, "function"))
                 return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlc.check import typed
 from dlc.check.body import Body, Val, bad
 from dlc.check.convert import retag, settle
-from dlc.check.rules.operators import (
+from dlc.check.rules.align import (
     Clashing,
     align,
     elements_clash,

@@ -7,10 +7,10 @@ import re
 from dlc.check import typed
 from dlc.check.body import Body, Val, bad
 from dlc.check.convert import born, fit, misfit, retag, settle
+from dlc.check.rules.align import elements_clash
 from dlc.check.rules.arguments import Argument
-from dlc.check.rules.calls import dim_argument
+from dlc.check.rules.dim_arguments import dim_argument
 from dlc.check.rules.names import dim_value
-from dlc.check.rules.operators import elements_clash
 from dlc.check.rules.static import static_number, static_value
 from dlc.check.special.args import axis, no_kwargs, take, tensor
 from dlc.check.unify import join_elements

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from dlc.diag.codes.code import Code
+from dlc.diag.codes.e03_calls import CODES as CALLS
+from dlc.diag.codes.e03_declarations import CODES as DECLARATIONS
+from dlc.diag.codes.e03_values import CODES as VALUES
 
-CODES: tuple[Code, ...] = ()
+CODES = tuple(sorted((*DECLARATIONS, *VALUES, *CALLS), key=lambda c: c.code))

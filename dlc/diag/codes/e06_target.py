@@ -19,8 +19,7 @@ CODES: tuple[Code, ...] = (
         "an unknown CPU or feature",
         "A CPU and its features are named as LLVM names them: `haswell`, `cortex-m4`, `+avx2`. "
         "Without a CPU the oldest one is meant that the triple stands for.",
-        shown_by="tests/unit/targets/cpu/llvm/test_llvm.py::"
-        "test_an_unknown_cpu_is_the_users_error",
+        shown_by="tests/unit/targets/cpu/llvm/test_llvm.py::test_an_unknown_cpu_is_the_users_error",
     ),
     Code(
         "E0610",
@@ -29,5 +28,35 @@ CODES: tuple[Code, ...] = (
         "column has rows of one size. So one algebraic type must not occur at two different sizes "
         "within a parameter or a result, nor at sizes that only each value knows.",
         shown_by="tests/unit/targets/cpu/test_schema.py::test_types_that_cannot_cross",
+    ),
+    Code(
+        "E0616",
+        "no weights to compile in",
+        "With embedded weights the object holds them, so they must be there when compiling. "
+        "Without, the program takes any block of weights at run time.",
+        shown_by="tests/unit/driver/test_build.py::test_nothing_to_embed",
+    ),
+    Code(
+        "E0620",
+        "a size that nothing shows",
+        "Every dim of an exported function is found from its arguments: the axis of a tensor, the "
+        "nodes of a graph, a whole number. A dim that none of them shows must be bound when "
+        "compiling.",
+        shown_by="tests/unit/artifact/test_border.py::test_a_dim_that_nothing_shows",
+    ),
+    Code(
+        "E0621",
+        "a name that the C interface needs",
+        "The functions of the C interface are named by the exports: `f` also has `f_bytes` and "
+        "`f_sizes`, and every artefact has `model_init`, `status_text` and a few more. An export "
+        "must not have one of these names.",
+        shown_by="tests/unit/artifact/test_border.py::test_names_that_the_interface_uses",
+    ),
+    Code(
+        "E0622",
+        "a `mut` parameter that cannot come back",
+        "An export may change tensors and numbers in place and give back lists and algebraic "
+        "values. A graph, segments or a sparse vector is given back as a result.",
+        shown_by="tests/unit/artifact/test_border.py::test_a_changed_graph_cannot_come_back",
     ),
 )

@@ -1,0 +1,165 @@
+"""Arguments that do not fit: what is said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dlc.check.body import Body, Val, Variable
+from dlc.check.convert import (
+    born,
+    element_help,
+)
+from dlc.check.decls import ParamDecl, Signature
+from dlc.check.rules.arguments import (
+    Argument,
+    signature_line,
+)
+from dlc.check.typed import Local
+from dlc.check.unify import Conflict, Matcher
+from dlc.diag import Diagnostic, Edit, Span, error
+from dlc.typesys.dims import Dim
+from dlc.typesys.dtypes import DType
+from dlc.typesys.surface import (
+    DTypeVar,
+    Flex,
+    Function,
+    Model,
+    Tensor,
+    Type,
+    short,
+    substitute_dims,
+)
+
+
+@dataclass
+class Matching:
+    """A call being matched."""
+
+    sig: Signature
+    span: Span
+    given: dict[str, Argument]
+    matcher: Matcher
+    flexed: dict[str, Dim]
+    values: dict[str, Val] = field(default_factory=dict[str, Val])
+    changed: dict[str, Local] = field(default_factory=dict[str, Local])
+    consts: dict[str, int | str] = field(default_factory=dict[str, int | str])
+    ok: bool = True
+
+    def type_of(self, p: ParamDecl) -> Type:
+        return substitute_dims(p.type, self.flexed)
+
+    def type_of_result(self, p: ParamDecl) -> Type:
+        assert isinstance(p.type, Function)
+        return substitute_dims(p.type.result, self.flexed)
+
+    def argument(self, i: int) -> Argument | None:
+        return self.given.get(self.sig.params[i].name)
+
+
+def wrong_form(b: Body, c: Matching, p: ParamDecl, a: Argument, v: Val) -> Diagnostic:
+    """E0332: an argument of another form or element type than the parameter."""
+    text = f"`{p.name}` of `{short(c.sig.name)}` is {p.type}, this is {b.show(v.type)}"
+    found = error("E0332", text, a.span)
+    if not c.sig.builtin:
+        found = found.with_label(p.span, "declared here")
+    t, got = p.type, v.type
+    if isinstance(t, Tensor) and isinstance(got, Tensor):
+        if len(t.shape) == len(got.shape) and isinstance(t.dtype, DType) and t.dtype != got.dtype:
+            return element_help(
+                found.with_note("nothing is converted silently"), got, t, a.text, a.span
+            )
+        if isinstance(t.dtype, DTypeVar) and t.dtype.name in c.matcher.dtypes:
+            bound = c.matcher.dtypes[t.dtype.name]
+            found = found.with_note(f"`{t.dtype}` of `{short(c.sig.name)}` is {bound} here")
+            if isinstance(bound, DType) and bound != got.dtype:
+                return element_help(found, got, Tensor(bound), a.text, a.span)
+            return found
+        if isinstance(t.dtype, DTypeVar):
+            kinds = {"float": "a float", "int": "a whole number", "number": "a number"}
+            if t.dtype.kind in kinds:
+                found = found.with_note(f"`{t.dtype}` must be {kinds[t.dtype.kind]}")
+                if (
+                    t.dtype.kind == "float"
+                    and isinstance(got.dtype, (DType, Flex))
+                    and got.dtype.kind in ("int", "dim")
+                ):
+                    made = f"f32({a.text})"
+                    return found.with_help(f"`{made}`", Edit(a.span, made))
+                return found
+        if len(t.shape) != len(got.shape):
+            return found.with_note(f"it needs {_ranks(t)}, this has {_ranks(got)}")
+    return found.with_note(signature_line(c.sig))
+
+
+def _ranks(t: Tensor) -> str:
+    n = len(t.shape)
+    return "a number (no dims)" if n == 0 else f"{n} dim{'s' * (n != 1)}"
+
+
+def report(b: Body, c: Matching, conflicts: Sequence[Conflict]) -> None:
+    """E0331: dims of arguments that do not agree."""
+    for k in conflicts:
+        c.ok = False
+        p = c.sig.params[k.equation.arg]
+        a = c.argument(k.equation.arg)
+        name = short(c.sig.name)
+        want, got = b.show(k.want), b.show(k.got)
+        if k.kind in ("inexact", "open"):
+            shape = str(k.equation.want).replace("?", "")
+            text = f"`{p.name}` of `{name}` has a dim `{shape}`, this has `{got}`"
+        else:
+            text = f"`{p.name}` of `{name}` needs `{want}` where this has `{got}`"
+        found = error("E0331", text, c.span if a is None else a.span)
+        found = _blame(b, c, k, found)
+        if not c.sig.builtin:
+            found = found.with_label(p.span, "declared here")
+        found = born(b, found, k.want, k.got)
+        b.report(_cure(b, c, k, found))
+
+
+def _blame(b: Body, c: Matching, k: Conflict, found: Diagnostic) -> Diagnostic:
+    """Where the demanded dim came from."""
+    seen: set[int] = {k.equation.arg}
+    for s in k.equation.want.symbols():
+        by = c.matcher.solved_by.get(s)
+        if by is None or by in seen:
+            continue
+        seen.add(by)
+        a = c.argument(by)
+        if a is not None:
+            value = b.show(c.matcher.dims[s])
+            text = f"this made `{s[1:]}` of `{short(c.sig.name)}` be `{value}`"
+            found = found.with_label(a.span, text)
+    return found
+
+
+def _cure(b: Body, c: Matching, k: Conflict, found: Diagnostic) -> Diagnostic:
+    if k.kind == "never":
+        return found.with_note(f"`{b.show(k.got)}` is never `{b.show(k.want)}`")
+    if k.kind == "inexact":
+        return found.with_help("bind it first, with a type: `y: f32[2*?n] = x` checks it")
+    if k.kind == "open":
+        return found.with_help("name the parts in an annotated binding first")
+    if b.can_write(k.want, k.got):
+        line = f"assert {b.show(k.got)} == {b.show(k.want)}"
+        found = found.with_help(f"`{line}` before, if that is so", *b.before(line))
+        for d, other in ((k.got, k.want), (k.want, k.got)):
+            fixed = _path(b, d)
+            if fixed is not None and other.name is not None:
+                param, dim, t = fixed
+                written = f"`{param}: {short(t.name)}[{dim}={b.show(other)}]`"
+                return found.with_help(f"or write it into the signature: {written}")
+    else:
+        found = found.with_help("an annotated binding checks it when the program runs")
+    return found
+
+
+def _path(b: Body, d: Dim) -> tuple[str, str, Model] | None:
+    if d.name is None or d.name.count(".") != 1:
+        return None
+    param, dim = d.name.split(".")
+    v = b.lookup(param)
+    if isinstance(v, Variable) and isinstance(v.type, Model) and v.how in ("param", "mut"):
+        return param, dim, v.type
+    return None
