@@ -95,7 +95,7 @@ class Compiled:
         self, name: str, args: Sequence[Any], dims: Mapping[str, int] | None = None,
         *, arena: int = 1 << 16, room: int = 64,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """The results of an entry, as the evaluator gives them.
+        """The results of an entry, as the evaluator gives them. A structure may be given as `Flat`.
 
         Dims come from the shapes of the arguments; those that no argument determines are given in
         `dims`. `inout` arrays are changed in place. `arena` bytes and `room` for results whose size
@@ -127,21 +127,35 @@ class Compiled:
         arena: Array,
         dims: Mapping[str, int] | None = None,
         room: int = 64,
+        *,
+        flat: bool = False,
     ) -> Called:
-        """One call with this arena. Raises: CallError."""
+        """One call with this arena; `flat`: structures among the results stay as `Flat`. Raises:
+        CallError."""
         fn = self.bmodule.functions[name]
         values, env = self._convert(fn, args, dims)
-        return self._once(fn, values, env, arena, room)
+        return self._once(fn, values, env, arena, room, flat)
 
     def _convert(
         self, fn: BFunction, args: Sequence[Any], dims: Mapping[str, int] | None
     ) -> tuple[list[Any], dict[str, int]]:
-        params = tuple(Value(p.type, p.name) for p in _given(fn))
+        """The arguments as values, and all dims. A `Flat` stays as it is."""
+        pairs = list(zip(_given(fn), args, strict=True))
+        params = tuple(Value(p.type, p.name) for p, x in pairs if not isinstance(x, Flat))
         head = Function(fn.name, fn.dims, params, (), Region((), ()))
-        return Arguments(self.schema.types).convert(head, args, dims)
+        others = [x for x in args if not isinstance(x, Flat)]
+        values, env = Arguments(self.schema.types).convert(head, others, dims)
+        rest = iter(values)
+        return [x if isinstance(x, Flat) else next(rest) for x in args], env
 
     def _once(
-        self, fn: BFunction, values: Sequence[Any], env: Mapping[str, int], arena: Array, room: int
+        self,
+        fn: BFunction,
+        values: Sequence[Any],
+        env: Mapping[str, int],
+        arena: Array,
+        room: int,
+        flat: bool = False,
     ) -> Called:
         call = _Call(fn, self.schema, env, values, room)
         error = ErrorRecord(size=ctypes.sizeof(ErrorRecord))
@@ -154,7 +168,7 @@ class Compiled:
                 STATUS[code], error.line, error.column, error.got, error.want,
                 error.what.decode(errors="replace"),
             )  # fmt: skip
-        return Called(call.take(), int(error.got))
+        return Called(call.take(flat), int(error.got))
 
 
 def _given(fn: BFunction) -> tuple[Param, ...]:
@@ -188,7 +202,7 @@ class _Call:
 
     def _argument(self, p: Param, x: Any) -> int:
         if not isinstance(p.type, TensorType):
-            flat = encode(self.schema, p.type, x)
+            flat = x if isinstance(x, Flat) else encode(self.schema, p.type, x)
             self.keep.append(flat)
             return ctypes.addressof(flat.record)
         array = np.asarray(x)
@@ -208,9 +222,10 @@ class _Call:
             return _HiddenArray(r.type, room)
         return np.empty(tuple(d.evaluate(self.env) for d in r.type.shape), r.type.dtype.numpy)
 
-    def take(self) -> tuple[Any, ...]:
+    def take(self, flat: bool) -> tuple[Any, ...]:
         """The results after the call."""
-        return tuple(self._take(r, x) for r, x in zip(self.results, self.rooms, strict=True))
+        pairs = zip(self.results, self.rooms, strict=True)
+        return tuple(x if flat and isinstance(x, Flat) else self._take(r, x) for r, x in pairs)
 
     def _take(self, r: Result, x: Any) -> Any:
         if x is None:

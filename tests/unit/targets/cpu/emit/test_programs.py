@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from dlc.evaluate import to_python
+from dlc.targets.cpu.run import aligned
+from dlc.targets.cpu.values import Flat
 from tests.unit.targets.cpu.emit.agreement import agree, native
 
 RNG = np.random.default_rng(3)
@@ -118,7 +120,7 @@ def test_shared_records_are_written_as_trees() -> None:
     assert counted == 2**12
 
 
-@pytest.mark.parametrize(("left", "levels"), [(True, 100_000), (False, 5_000)])
+@pytest.mark.parametrize(("left", "levels"), [(True, 100_000), (False, 100_000)])
 def test_a_deep_comb(left: bool, levels: int) -> None:
     """Native stack use does not grow with depth, on the way in, in recursion and on the way out."""
     text = """
@@ -146,12 +148,27 @@ fn @main(%t: @T) -> (@T, i64) {entry=true} {
   return %r, %n
 }
 """
-    tree: tuple[Any, ...] = ("Leaf", 0)
-    for _ in range(levels):
-        tree = ("Node", tree, ("Leaf", 1)) if left else ("Node", ("Leaf", 1), tree)
-    out, total = native(text).call("main", [tree], arena=1 << 25, room=1 << 18)
+    compiled = native(text)
+    given = comb(left, levels)
+    called = compiled.call_once("main", [given], aligned(1 << 25), room=3 * levels, flat=True)
+    out, total = called.results
     assert total == 2 * levels + 1
-    depth, node = 0, to_python(out)
-    while node[0] == "Node":
-        depth, node = depth + 1, node[1 if left else 2]
-    assert depth == levels and node == ("Leaf", 1)
+    assert (out.record.nodes, out.record.root) == (2 * levels + 1, 2 * levels)
+    assert np.array_equal(out.tags[: 2 * levels + 1], given.tags)
+    assert np.array_equal(out.children[: 2 * levels], given.children)
+    assert np.array_equal(out.columns[0][: levels + 1], given.columns[0] + 1)
+
+
+def comb(left: bool, levels: int) -> Flat:
+    """Leaf(0) as the innermost child, then a node with Leaf(1) on the other side for each level."""
+    tags = np.ones(2 * levels + 1, np.int32)
+    if left:  # leaf, then leaf and node again and again
+        tags[0], tags[1::2] = 0, 0
+        children = [c for k in range(levels) for c in (max(0, 2 * k), 2 * k + 1)]
+    else:  # all leaves, then all nodes from the innermost out
+        tags[: levels + 1] = 0
+        children = [c for k in range(levels) for c in (levels - 1 - k, levels + k)]
+    values = np.ones(levels + 1, np.int32)
+    values[0 if left else levels] = 0
+    rows = np.array([levels + 1], np.int64)
+    return Flat.of(-1, 2 * levels, tags, np.array(children, np.int32), (values,), rows)
