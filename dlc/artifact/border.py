@@ -248,7 +248,7 @@ def _solve(
 
 
 def _rank(at: Shown) -> int:
-    return (Number, Extent, Told, Last, ColumnExtent).index(type(at))
+    return (Number, Told, Extent, Last, ColumnExtent).index(type(at))
 
 
 def _same(mentions: Sequence[Mention], chosen: int) -> tuple[Mention, ...]:

@@ -85,9 +85,9 @@ def recover(folder: Path, name: str) -> None:
         return
     try:
         last = (committed / _LAST).read_text()
-    except FileNotFoundError:
-        last = ""
-    waiting = sorted(p.name for p in committed.iterdir() if p.name != _LAST)
+        waiting = sorted(p.name for p in committed.iterdir() if p.name != _LAST)
+    except FileNotFoundError:  # another process finished it
+        last, waiting = "", []
     for file in [*(f for f in waiting if f != last), *(f for f in waiting if f == last)]:
         with contextlib.suppress(FileNotFoundError):  # another process moved it
             os.replace(committed / file, folder / file)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +19,6 @@ from dlc.typesys.dtypes import DTYPES, dtype_of_numpy
 Array = np.ndarray[Any, Any]
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
-_SAFETENSORS = {
-    "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64",
-    "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool",
-}  # fmt: skip
 _CODES = {
     "F64": "f64", "F32": "f32", "F16": "f16", "BF16": "bf16", "I64": "i64", "I32": "i32",
     "I16": "i16", "I8": "i8", "U8": "u8", "BOOL": "bool",
@@ -109,20 +107,27 @@ def _safetensors(path: Path, data: bytes) -> dict[str, Array]:
 
 
 def safetensors_bytes(arrays: Mapping[str, Array]) -> bytes:
-    """A safetensors file."""
-    from safetensors import serialize
-
-    tensors: dict[str, dict[str, Any]] = {}
-    for name, x in arrays.items():
+    """A safetensors file: the length of a JSON header, the header, the arrays one after another.
+    The largest elements come first, so that every array is aligned."""
+    names = {v: k for k, v in _CODES.items()}
+    header: dict[str, Any] = {}
+    parts: list[bytes] = []
+    at = 0
+    for name, x in sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])):
         d = dtype_of_numpy(x.dtype)
         if d is None:
             raise TypeError(f"`{name}` has elements of type {x.dtype}")
-        tensors[name] = {
-            "dtype": _SAFETENSORS[d.name],
+        data = np.ascontiguousarray(x).tobytes()
+        header[name] = {
+            "dtype": names[d.name],
             "shape": list(x.shape),
-            "data": np.ascontiguousarray(x).tobytes(),
+            "data_offsets": [at, at + len(data)],
         }
-    return bytes(serialize(cast(Any, tensors), metadata=None))
+        parts.append(data)
+        at += len(data)
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)
 
 
 def npz_bytes(arrays: Mapping[str, Array]) -> bytes:
