@@ -112,8 +112,8 @@ class Compiled:
             except CallError as e:
                 if e.status == "arena" and arena < LIMIT:
                     arena = max(2 * arena, -(-e.want // ALIGN) * ALIGN)
-                elif e.status == "space" and room < LIMIT:
-                    room *= 4
+                elif e.status == "space" and 0 <= e.want < LIMIT:
+                    room = max(4 * room, e.want)
                 else:
                     raise
             for x, old in zip(values, saved, strict=True):

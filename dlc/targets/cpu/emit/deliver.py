@@ -41,8 +41,9 @@ Each = Callable[[Child, Value], None]
 
 ENTRY = 16
 """Bytes of an entry of the walk's stack: a record, its tag, and whether its children are done."""
-SLACK = 1 << 26
-"""Nodes beyond the capacity that are still counted, to say how many are wanted."""
+SLACK = 1 << 24
+"""Nodes beyond the capacity that are still counted, to say how many are wanted; of more (few
+records, shared again and again, can be a tree without end) the status says -1."""
 
 
 class Writer:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlc.evaluate import to_python
-from dlc.targets.cpu.run import aligned
+from dlc.targets.cpu.run import CallError, aligned
 from dlc.targets.cpu.values import Flat
 from tests.unit.targets.cpu.emit.agreement import agree, native
 
@@ -118,6 +118,14 @@ def test_shared_records_are_written_as_trees() -> None:
         counted += node[0] == "Leaf"
         work += node[1:] if node[0] == "Node" else ()
     assert counted == 2**12
+
+
+def test_a_tree_of_too_many_nodes_is_a_status() -> None:
+    """2^60 leaves from 61 records: the walk gives up."""
+    compiled = native((FOLDER / "lattice.ir").read_text())
+    with pytest.raises(CallError) as e:
+        compiled.call("main", [I(60)])
+    assert (e.value.status, e.value.want) == ("space", -1)
 
 
 @pytest.mark.parametrize(("left", "levels"), [(True, 100_000), (False, 100_000)])
