@@ -18,6 +18,7 @@ from dlc.artifact.native.emit import MARK, mark
 from dlc.artifact.product import Artifact
 from dlc.artifact.python.params import Params
 from dlc.artifact.weights.block import block_layout, fixed_dims
+from dlc.autodiff.expand import differentiate
 from dlc.diag import CompileError, Diagnostic, InternalError, error
 from dlc.driver.options import Options, StageTime
 from dlc.driver.stages import Clock, native
@@ -72,8 +73,9 @@ def build(program: Program, o: Options, clock: Clock | None = None) -> Compilati
 
 
 def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:
-    """The program as IR: nothing is simplified, so that the oracle runs what was written."""
-    module = program.module
+    """The program as IR: nothing is simplified, so that the oracle runs what was written; only
+    derivatives are expanded."""
+    module = clock.run("autodiff", lambda: differentiate(program.module))
     if o.verify:
         verify(module, "lower")
     clock.dump("lower", lambda: print_module(module))
