@@ -199,6 +199,7 @@ def lower_reshape(s: Scope, e: typed.Reshape) -> Leaves:
     shape = e.type.dims
     if x.tensor.shape == shape:
         return (x,)
+    s.require(shape)
     if e.equation is None:
         return (s.b.emit("reshape", x, shape=shape),)
     return (s.b.emit("reshape", x, shape=shape, checked=True),)

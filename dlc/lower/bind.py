@@ -179,10 +179,9 @@ def _constants(module: Module, roots: Mapping[str, Mapping[str, int]]) -> dict[s
 def _uses(fn: Function) -> Iterator[tuple[str, tuple[Dim, ...]]]:
     """The functions that a function calls, differentiates or names, with the dims it gives."""
     own = tuple(map(Dim.sym, fn.dims))
-    for attr in ("vjp", "fixpoint"):
-        named = fn.attrs.get(attr)
-        if isinstance(named, str):
-            yield named, own
+    rule = fn.attrs.get("vjp")
+    if isinstance(rule, str):
+        yield rule, own
     for op in walk(fn.body):
         if isinstance(op.attrs.get("fn"), str):
             yield op.attr_str("fn"), op.attr_dims()

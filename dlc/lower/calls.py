@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from dlc.check import typed
 from dlc.check.typed import DimBinding
-from dlc.ir.core import Attr, Function, Signature, Value
+from dlc.ir.core import Attr, Function, Signature
 from dlc.ir.tangent import declare_tangent, has_tangent, tangent_type
 from dlc.lower.layout import absent
 from dlc.lower.scope import Callee, Leaves, Scope, conform, solve_hidden
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
-from dlc.typesys.dtypes import F32, I32
-from dlc.typesys.types import SCALAR_I32, ListType, TensorType, Type, substitute_type
+from dlc.typesys.dtypes import I32
+from dlc.typesys.types import ListType, TensorType, Type, substitute_type
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def arguments(
     bind |= dict(zip(callee.hidden, sizes, strict=True))
     types = [substitute_type(t, bind) for t in callee.signature.params]
     given = tuple(bind[d] for d in callee.signature.dims)
+    s.require(given)
     return Arguments(conform(s.b, leaves, types), given, bind)
 
 
@@ -204,69 +205,3 @@ def _jvp(s: Scope, e: typed.Gradient, callee: Callee, args: Arguments, extra: Le
     types = [*results, *tangents]
     out = s.b.structured("jvp", (*args.leaves, *extra), types, attrs, (), here)
     return out[: len(results) + count]
-
-
-# -- fixpoints
-
-
-def lower_fixpoint(s: Scope, e: typed.FixpointCall) -> Leaves:
-    """A call of a function with the loop in it. Its attribute `fixpoint` names `f`, `captures`
-    counts its leading leaves that are not x: its derivative is that of the solution, not of the
-    turns."""
-    callee = s.program.callee(e.key)
-    captures = [s.expr(c) for c in e.captures]
-    x0 = s.expr(e.init)
-    args = arguments(s, callee, [*captures, x0], e.dims)
-    tail = (s.one(e.tolerance), s.one(e.most))
-    inner = callee.signature
-    wanted = replace(
-        inner,
-        name=f"{inner.name}.fixpoint",
-        params=(*inner.params, TensorType(F32), SCALAR_I32),
-        results=inner.params[len(inner.params) - len(x0) :],
-        result_dims=(),
-    )
-    sig = s.program.helper(
-        ("fixpoint", e.key), wanted, lambda made: _fixpoint(s, made, inner, len(x0))
-    )
-    whole = Arguments((*args.leaves, *tail), args.dims, args.bind)
-    return emit_call(s, sig, whole, ())
-
-
-def _fixpoint(s: Scope, made: Signature, sig: Signature, count: int) -> Function:
-    """`x = f(captures, x)` until the change is small: `loop` of at least one turn, inside an `if`
-    that asks for one."""
-    captured = len(sig.params) - count
-    root = Builder(s.layout.types, DimNames((*sig.dims, *sig.result_dims)), s.b.loc)
-    b = root.nested(made.params, [*[""] * len(sig.params), "tol", "most"])
-    fixed, x0 = b.params[:captured], b.params[captured : captured + count]
-    tol, most = b.params[-2:]
-    some, none = b.nested(), b.nested()
-    w = some.nested((SCALAR_I32, *(v.type for v in x0)), ["n"])
-    n, *x = w.params
-    dims = tuple(map(Dim.sym, sig.dims))
-    y = conform(w, w.call(sig, (*fixed, *x), dims), [v.type for v in x])
-    n1 = w.emit("add", n, w.dim(1))
-    far = w.emit("ge", _distance(w, x, y), tol)
-    go = w.emit("and", far, w.emit("lt", n1, most))
-    _, *out = some.loop((some.dim(0), *x0), w.yield_(go, n1, *y))
-    c = b.emit("gt", most, b.dim(0))
-    last = b.if_(c, some.yield_(*out), none.yield_(*x0))
-    attrs: dict[str, Attr] = {"fixpoint": sig.name, "captures": captured}
-    return b.function(made.name, made.dims, b.return_(*last), attrs=attrs, loc=s.b.loc)
-
-
-def _distance(b: Builder, x: Sequence[Value], y: Sequence[Value]) -> Value:
-    """The Euclidean norm of `y - x` over all floats, as an f32."""
-    total = b.scalar(0.0, F32)
-    for p, q in zip(x, y, strict=True):
-        if not p.tensor.dtype.is_float:
-            continue
-        d = b.emit("sub", q, p)
-        square = b.emit("mul", d, d)
-        if d.tensor.rank:
-            square = b.emit("reduce", square, kind="sum", axes=tuple(range(d.tensor.rank)))
-        if d.tensor.dtype != F32:
-            square = b.emit("convert", square, dtype=F32)
-        total = b.emit("add", total, square)
-    return b.emit("sqrt", total)

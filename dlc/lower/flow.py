@@ -61,7 +61,7 @@ def lower_block(body: Body, s: Scope, block: Sequence[Stmt], tail: Tail) -> Leav
 
 
 def lower_statement(s: Scope, st: Stmt) -> None:
-    _STATEMENTS[type(st)](s, st)
+    STATEMENTS[type(st)](s, st)
 
 
 def _assign(s: Scope, st: typed.Assign) -> None:
@@ -98,7 +98,7 @@ def _assert(s: Scope, st: typed.Assert) -> None:
     s.b.emit_many("assert", s.one(st.cond), message=st.message)
 
 
-_STATEMENTS: dict[type, Callable[[Scope, typed.Stmt], None]] = {
+STATEMENTS: dict[type, Callable[[Scope, typed.Stmt], None]] = {
     typed.Assign: _assign,
     typed.Unpack: _unpack,
     typed.AssignAt: indexing.assign_at,

@@ -14,7 +14,7 @@ from dlc.lower.scope import Callee, Leaves, Program, Scope, conform, loc_of, sol
 from dlc.lower.tails import Results
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys.dims import Dim
-from dlc.typesys.types import Type, substitute_type
+from dlc.typesys.types import Type, substitute_type, type_dims
 
 Lower = Callable[[Scope, Expr], Leaves]
 
@@ -57,7 +57,8 @@ def lower_function(
     taken = (*sig.dims, *sig.result_dims, *born_dims(fn.body))
     root = Builder(program.layout.types, DimNames(taken), loc_of(fn.span))
     hints = [n for p in fn.params for n in leaf_names(program.layout, p)]
-    s = Scope(program, lower, root.nested(sig.params, hints), {})
+    known = {d for t in sig.params for d in type_dims(t)}
+    s = Scope(program, lower, root.nested(sig.params, hints), {}, known)
     for p, which in zip(fn.params, callee.params, strict=True):
         # A parameter that is a dim is read as the dim: its value is then known to every analysis.
         number = (s.b.dim(Dim.sym(p.local.name)),) if p.is_dim and not p.mut else None

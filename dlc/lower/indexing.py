@@ -43,7 +43,9 @@ def lower_subs(s: Scope, subs: Sequence[typed.Sub]) -> list[Sub]:
         if isinstance(sub, typed.At):
             out.append(At(s.one(sub.index), sub.checked))
         elif isinstance(sub, typed.Cut):
-            out.append(Cut(s.one(sub.start), sub.length, sub.checked))
+            start = s.one(sub.start)
+            s.require([sub.length])
+            out.append(Cut(start, sub.length, sub.checked))
         else:
             out.append(None)
     return _trim(out)

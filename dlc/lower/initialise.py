@@ -24,7 +24,7 @@ from dlc.ops.term import Term
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import F32
-from dlc.typesys.types import SCALAR_I32, TensorType
+from dlc.typesys.types import SCALAR_I32, TensorType, type_dims
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class _Draw:
 def lower_init(s: Scope, e: typed.InitModel) -> Leaves:
     key = s.one(e.key)
     types = [t for leaf in e.leaves for t in s.layout.leaf_types(leaf.type)]
+    s.require(d for t in types for d in type_dims(t))
     how = [Initial(leaf.initialiser, leaf.arguments, leaf.arrays) for leaf in e.leaves]
     made = initial_leaves(s.b, key, types, how)
     return s.conform(made, e.type) if isinstance(e.type, surface.Model) else made

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from dlc.check.instances import InstanceKey
@@ -11,10 +11,12 @@ from dlc.check.typed import Expr, Local, TypedFunction
 from dlc.diag import InternalError, Span
 from dlc.ir.core import Function, Loc, Region, Signature, Value
 from dlc.ir.hidden import HiddenDimError, same_but_for_dims, solve_dims
+from dlc.lower.bounds import at_least
 from dlc.lower.layout import Layout
 from dlc.ops.build import Builder
 from dlc.typesys import surface
-from dlc.typesys.dims import Dim
+from dlc.typesys.dims import ZERO, Dim
+from dlc.typesys.dtypes import I64
 from dlc.typesys.types import Type, substitute_type
 
 Leaves: TypeAlias = tuple[Value, ...]
@@ -72,13 +74,14 @@ class Program(Protocol):
 
 @dataclass(slots=True)
 class Scope:
-    """One region being built. `slots` are those that are visible, with their present values; a
-    nested scope starts with a copy."""
+    """One region being built. `slots` are those that are visible, with their present values;
+    `sizes` are the dims that are known not to be negative. A nested scope starts with copies."""
 
     program: Program
     lower: Callable[[Scope, Expr], Leaves]
     b: Builder
     slots: dict[Local, Leaves]
+    sizes: set[Dim] = field(default_factory=set[Dim])
 
     @property
     def layout(self) -> Layout:
@@ -92,7 +95,7 @@ class Scope:
 
     def inside(self, b: Builder) -> Scope:
         """The scope of another region within this one."""
-        return Scope(self.program, self.lower, b, dict(self.slots))
+        return Scope(self.program, self.lower, b, dict(self.slots), set(self.sizes))
 
     # -- values
 
@@ -151,6 +154,15 @@ class Scope:
 
         pattern = [t for x in types for t in self.layout.leaf_types(x, fresh)]
         return carry(self.b, pattern, tuple(dims), leaves)
+
+    def require(self, dims: Iterable[Dim]) -> None:
+        """Ends the program (status `shape`) where one of the sizes is negative. What follows from
+        names being sizes, and what has been checked before this place, needs no check."""
+        for d in dims:
+            if d not in self.sizes and not at_least(d, ZERO):
+                self.sizes.add(d)
+                name = self.b.names.fresh("size")
+                self.b.emit_op("as_dim", (self.b.dim(d, I64),), {}, (), (name,))
 
     # -- regions
 

@@ -14,7 +14,9 @@ from dlc.lower.builtins.products import PRODUCTS
 from dlc.lower.builtins.random import RANDOM
 from dlc.lower.builtins.reductions import REDUCTIONS
 from dlc.lower.builtins.structures import STRUCTURES
+from dlc.lower.layout import absent
 from dlc.lower.scope import Leaves, Scope
+from dlc.typesys.types import type_dims
 
 
 def _whole(f: Each) -> Builtin:
@@ -39,4 +41,7 @@ BUILTINS: Mapping[str, Builtin] = MappingProxyType(
 def lower_builtin(s: Scope, e: typed.CallBuiltin) -> Leaves:
     if e.name not in BUILTINS:
         raise InternalError(f"no lowering of the builtin `{e.name}`", stage="lower", span=e.span)
-    return BUILTINS[e.name](Given(s, e, tuple(s.expr(a) for a in e.args)))
+    leaves = tuple(s.expr(a) for a in e.args)
+    s.require(d for _, d in e.dims)
+    s.require(d for t in s.layout.leaf_types(e.type, absent) for d in type_dims(t))
+    return BUILTINS[e.name](Given(s, e, leaves))
