@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dlc.artifact.native.guard import NULL, Guard, fail_function
 from dlc.targets.cpu.emit import context
+from dlc.targets.cpu.emit.dims import emit_dim
 from dlc.targets.cpu.emit.structs import member
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Operand, Value
+from dlc.targets.cpu.llvm.types import constant
+from dlc.typesys.dims import Dim
 
 _RANGE = "{ ptr, i64, ptr }"
 """First byte, number of bytes, name."""
@@ -65,24 +68,49 @@ class Buffers:
         self.g.passed(code)
 
 
+LIMIT = Value("double", "0x43D0000000000000")
+"""2**62: what no size may exceed. It is compared in floats, which need no 128-bit product."""
+
+
 def product(g: Guard, factors: Sequence[Operand], name: str) -> Value:
-    """The product of numbers that are not negative; status `shape` if it exceeds 63 bits."""
+    """The product of numbers that are not negative; status `shape` if it is 2**62 or more."""
     f = g.f
-    total: Value = f.index(1)
-    overflow: Value | None = None
+    total: Value | None = None
+    large: Value | None = None
     for x in factors:
         if x == 1:
             continue
-        pair = f.call(
-            f.module.declare("llvm.smul.with.overflow.i64", "{ i64, i1 }", (INDEX, INDEX)),
-            total, x if isinstance(x, Value) else f.index(int(x)),
-        )  # fmt: skip
-        total = f.field(pair, 0, INDEX)
-        over = f.field(pair, 1, "i1")
-        overflow = over if overflow is None else f.or_(overflow, over)
-    if overflow is not None:
-        g.require(f.not_(overflow), "shape", f"{name}: too large")
+        n = x if isinstance(x, Value) else f.index(int(x))
+        y = f.cast("sitofp", n, "double")
+        total = n if total is None else f.mul(total, n)
+        large = y if large is None else f.fmul(large, y)
+    if total is None or large is None:
+        return f.index(1)
+    g.require(f.fcmp("olt", large, LIMIT), "shape", f"{name}: too large")
     return total
+
+
+def polynomial(g: Guard, d: Dim, lookup: Callable[[str], Value], status: str, name: str) -> Value:
+    """The value of a dim whose names are below 2**31; a status if it may be 2**62 or more."""
+    f = g.f
+    g.require(f.fcmp("olt", _bound(f, d, lookup), LIMIT), status, f"{name}: too large")
+    return emit_dim(f, d, lookup)
+
+
+def _bound(f: Builder, d: Dim, lookup: Callable[[str], Value]) -> Value:
+    """The sum of the magnitudes of the dim's terms; a quotient counts as its numerator."""
+    total: Value | None = None
+    for monomial, c in d.terms:
+        term = constant("double", float(abs(c)))
+        for atom, power in monomial:
+            if isinstance(atom, str):
+                x = f.cast("sitofp", lookup(atom), "double")
+            else:
+                x = _bound(f, atom.numerator, lookup)
+            for _ in range(power):
+                term = f.fmul(term, x)
+        total = term if total is None else f.fadd(total, term)
+    return constant("double", 0.0) if total is None else total
 
 
 def _overlap_function(module: Module) -> Function:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from dlc.artifact.border import MAX_DIM
 from dlc.artifact.capi import Api
+from dlc.artifact.native.buffers import polynomial
 from dlc.artifact.native.call import size_type
 from dlc.artifact.native.guard import NULL, Guard, size_of
 from dlc.artifact.weights.block import ALIGN, HEADER, MAGIC
 from dlc.diag import InternalError
 from dlc.memory.form import BFunction
-from dlc.targets.cpu.emit.dims import CheckedSize, constant
+from dlc.targets.cpu.emit.dims import constant
 from dlc.targets.cpu.emit.structs import member
 from dlc.targets.cpu.emit.unit import Unit
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Value
@@ -119,7 +118,7 @@ def _check_places(g: Guard, api: Api, weights: Value, dims: dict[str, Value]) ->
     total = f.load(INDEX, f.gep("i8", weights, 16))
     end: Value = constant(layout.data_start)
     for i, w in enumerate(layout.weights):
-        size = _checked(g, dims.__getitem__, lambda s, w=w: s.emit(w.bytes), "weights", w.name)
+        size = polynomial(g, w.bytes, dims.__getitem__, "weights", w.name)
         offset = f.load(INDEX, f.gep("i8", weights, layout.offset_field(i)))
         fits = f.icmp("eq", f.and_(offset, ALIGN - 1), 0)
         fits = f.and_(fits, f.icmp("uge", offset, end))
@@ -127,20 +126,6 @@ def _check_places(g: Guard, api: Api, weights: Value, dims: dict[str, Value]) ->
         fits = f.and_(fits, f.icmp("ule", size, f.sub(total, offset)))
         g.require(fits, "weights", f"{w.name}: does not lie in the block", offset, total)
         end = f.add(offset, size)
-
-
-def _checked(
-    g: Guard,
-    lookup: Callable[[str], Value],
-    emit: Callable[[CheckedSize], Value],
-    status: str,
-    name: str,
-) -> Value:
-    sizes = CheckedSize(g.f, lookup)
-    n = emit(sizes)
-    if sizes.overflow is not None:
-        g.require(g.f.not_(sizes.overflow), status, f"{name}: too large")
-    return n
 
 
 def _store_model(
@@ -213,7 +198,7 @@ def _size_function(unit: Unit, api: Api) -> Function:
         end: Value = constant(api.layout.data_start)
         for i, w in enumerate(api.layout.weights):
             f.store(end, f.gep(INDEX, offsets, i))
-            size = _checked(g, dims.__getitem__, lambda s, w=w: s.emit(w.bytes), "shape", w.name)
+            size = polynomial(g, w.bytes, dims.__getitem__, "shape", w.name)
             g.require(f.icmp("ult", size, 1 << 56), "shape", f"{w.name}: too large", size)
             end = f.and_(f.add(f.add(end, size), ALIGN - 1), -ALIGN)
             g.require(f.icmp("ult", end, 1 << 56), "shape", f"{w.name}: too large", end)

@@ -93,7 +93,9 @@ def test_options(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("triple", ["aarch64-unknown-linux-gnu", "wasm32", "thumbv7em-none-eabi"])
 def test_other_machines(triple: str) -> None:
-    made = build(Program("zoo", MODULE, INTERFACE), Options(triple=triple, level=1))
+    # Lists need a product of 128 bits, which wasm does not have.
+    program = bound() if triple == "wasm32" else Program("zoo", MODULE, INTERFACE)
+    made = build(program, Options(triple=triple, level=1))
     assert set(symbols(made.artifact.contents["object"]).defined) == set(made.artifact.api.symbols)
 
 
