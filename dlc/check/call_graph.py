@@ -13,7 +13,7 @@ Graph = Mapping[str, tuple[str, ...]]
 
 
 def mentioned(modules: Modules, module: str, body: Sequence[tree.Node]) -> tuple[str, ...]:
-    """The functions with bodies that a body names, in order."""
+    """The functions and builtins that a body names, in order."""
     out: dict[str, None] = {}
     for s in body:
         for n in walk(s):
@@ -24,41 +24,34 @@ def mentioned(modules: Modules, module: str, body: Sequence[tree.Node]) -> tuple
                 owner = modules.find(module, n.base.id)
                 if isinstance(owner, ModuleItem):
                     found = modules.by_name[owner.name].own.get(n.name.text)
-            if isinstance(found, FunctionItem) and found.node.body is not None:
+            if isinstance(found, FunctionItem):
                 out[found.name] = None
     return tuple(out)
 
 
 def call_graph(
-    modules: Modules, functions: Mapping[str, FunctionItem]
+    modules: Modules, functions: Mapping[str, FunctionItem], roots: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """For each function those that its body, or its `@vjp` rule, names."""
+    """For each function that the roots lead to those that its body, or its `@vjp` rule, names; in the
+    order in which they are met. Builtins name nothing."""
     out: dict[str, tuple[str, ...]] = {}
-    for name, item in functions.items():
-        if item.node.body is not None:
-            found = mentioned(modules, item.module, item.node.body)
-            rules = tuple(
-                m
-                for d in item.node.decorators
-                if d.name.text == "vjp"
-                for a in d.args or ()
-                for m in mentioned(modules, item.module, (a.value,))
-            )
-            out[name] = (*found, *(r for r in rules if r not in found))
-    return out
-
-
-def reachable(graph: Graph, roots: Sequence[str]) -> tuple[str, ...]:
-    """The roots and everything that they lead to, in the order in which it is met."""
-    seen: dict[str, None] = {}
     stack = list(reversed(roots))
     while stack:
-        top = stack.pop()
-        if top in seen or top not in graph:
+        name = stack.pop()
+        if name in out or name not in functions:
             continue
-        seen[top] = None
-        stack.extend(reversed(graph[top]))
-    return tuple(seen)
+        item = functions[name]
+        found = mentioned(modules, item.module, item.node.body or ())
+        rules = tuple(
+            m
+            for d in item.node.decorators
+            if d.name.text == "vjp"
+            for a in d.args or ()
+            for m in mentioned(modules, item.module, (a.value,))
+        )
+        out[name] = (*found, *(r for r in rules if r not in found))
+        stack.extend(reversed(out[name]))
+    return out
 
 
 def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:

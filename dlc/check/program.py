@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dlc.check import typed
-from dlc.check.call_graph import call_graph, group_effects, groups, mentioned, reachable, recursive
+from dlc.check.call_graph import call_graph, group_effects, groups, mentioned, recursive
 from dlc.check.declare import declare
 from dlc.check.decls import AdtDecl, FunctionDecl, ModelDecl, TestDecl
 from dlc.check.decorators import decorated
@@ -120,12 +120,11 @@ def _check(source: SourceFile, path: SearchPath, onnx: OnnxReader | None, bag: B
     found = Reader(path, bag).program(source)
     tables = Tables(found, bag)
     declare(tables, onnx)
-    graph = call_graph(found, tables.functions)
-    wanted = reachable(graph, _roots(tables))
-    for name, item in tables.functions.items():
-        if item.node.body is None or name in wanted or not found.by_name[item.module].std:
-            tables.signatures[name] = read_signature(tables, item)
-    order = groups({n: graph[n] for n in wanted})
+    graph = call_graph(found, tables.functions, _roots(tables))
+    wanted = [n for n in graph if tables.functions[n].node.body is not None]
+    for name in _in_file_order(tables, tuple(graph)):
+        tables.signatures[name] = read_signature(tables, tables.functions[name])
+    order = groups(graph)
     for i, group in enumerate(order):
         if recursive(graph, group):
             tables.groups.update((n, i) for n in group)

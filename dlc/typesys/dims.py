@@ -218,6 +218,9 @@ class Dim:
 
     def substitute(self, bindings: Mapping[str, Dim]) -> Dim:
         """The dim with names replaced, in normal form again."""
+        name = self.name
+        if name is not None:
+            return bindings.get(name, self)
         if not any(s in bindings for s in self._symbols()):
             return self
         out = ZERO
