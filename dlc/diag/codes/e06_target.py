@@ -59,4 +59,39 @@ CODES: tuple[Code, ...] = (
         "values. A graph, segments or a sparse vector is given back as a result.",
         shown_by="tests/unit/artifact/test_border.py::test_a_changed_graph_cannot_come_back",
     ),
+    Code(
+        "E0630",
+        "no dim of this name to bind",
+        "`--bind` takes the dims of parameter sets (`m.V`), those of exports (`beam.K`), or the last "
+        "part of a name that only one of them has (`V`). The message lists what there is.",
+        shown_by="tests/unit/lower/test_border.py::test_names_of_dims",
+    ),
+    Code(
+        "E0631",
+        "a name that several dims have",
+        "The last part of a name binds a dim only if one dim ends in it.",
+        shown_by="tests/unit/lower/test_border.py::test_names_of_dims",
+    ),
+    Code(
+        "E0632",
+        "a number that is no size",
+        "Dims are whole numbers from 0 to 2147483647.",
+        shown_by="tests/unit/lower/test_border.py::test_names_of_dims",
+    ),
+    Code(
+        "E0633",
+        "graphs inside values that cross the border",
+        "The arcs of a graph, the starts of segments and the indices of a sparse vector are checked "
+        "when a call comes in. They are given as parameters of their own, not inside a list or an "
+        "algebraic value; the export builds such a value itself.",
+        shown_by="tests/unit/lower/test_border.py::"
+        "test_structures_inside_structures_cannot_come_from_outside",
+    ),
+    Code(
+        "E0634",
+        "too many ways out",
+        "Every `return`, `break` or `continue` before the end of a block puts the rest of it one "
+        "level deeper, and no function may be deeper than 256 levels.",
+        shown_by="tests/unit/lower/test_flow.py::test_deep_nesting_is_refused_in_words",
+    ),
 )
