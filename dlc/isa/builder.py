@@ -9,7 +9,7 @@ program = b.finish()
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -134,7 +134,7 @@ class ProgramBuilder:
         stack_words: int | None = None,
         tape_words: int | None = None,
         frame_words: int = 0,
-    ) -> Iterator[Label]:
+    ) -> Generator[Label]:
         """What is emitted inside is this function; labels inside are its own. Yields the label to
         call it by (or use `Label(name)`)."""
         if self._scope:

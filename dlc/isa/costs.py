@@ -85,7 +85,8 @@ def read_energy(
     name, doc, base = parts(item)[:3]
     if base is not None and text(base) not in quantities:
         raise Refusal(f"there are no quantities `{text(base)}`", base)
-    known = {} if base is None else quantities[text(base)]
+    nothing: Mapping[str, float] = {}
+    known = nothing if base is None else quantities[text(base)]
     prices: list[Price] = []
     included: list[tuple[str, str]] = []
     legal = tuple(counters)

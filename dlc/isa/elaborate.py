@@ -55,7 +55,7 @@ class Elaborator:
     names: Names
     operands: Mapping[str, Field]
     costs: bool = False
-    scope: dict[str, t.Type] = field(default_factory=dict)
+    scope: dict[str, t.Type] = field(default_factory=dict[str, t.Type])
 
     # -- expressions -------------------------------------------------------------------------------
 
@@ -283,8 +283,8 @@ class Elaborator:
         if kind.of != name:
             raise Refusal(f"`{operand}` is {kind.doc}, it doesn't number {name}", tree)
         if name in ("r", "f"):
-            return t.Register(cast(t.Scalars, name), operand)
-        return t.Ref(cast(t.Structures, name), operand)
+            return t.Register(name, operand)
+        return t.Ref(name, operand)
 
     def _integers(self, trees: list[Node]) -> tuple[t.Expr, ...]:
         return tuple(self.typed(tree, "i") for tree in trees)
@@ -295,7 +295,7 @@ class Elaborator:
             if attribute not in ("i64", "f32") or len(indices) != 1:
                 raise Refusal("a space has words `.i64[k]` and `.f32[k]`", tree)
             index = self.typed(indices[0], "i")
-            return t.Word(space, cast(t.View, attribute), index)
+            return t.Word(space, attribute, index)
         ref = self.term(owner)
         if isinstance(ref, t.Ref) and ref.file == "T" and attribute in ("flat", "int", "iflat"):
             if attribute != "int" and len(indices) != 1:

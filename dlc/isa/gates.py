@@ -65,6 +65,15 @@ def _cell(value: Any) -> str:
 # -- reading ---------------------------------------------------------------------------------------
 
 
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object; anything else is as if it were empty."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _array(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 class _Form:
     """A file of a known form; whatever it lacks is said with the place."""
 
@@ -82,16 +91,19 @@ class _Form:
     def wrong(self, message: str) -> CompileError:
         return CompileError(error("E0811", f"{self.path}: {message}"))
 
+    def member(self, key: str) -> Any:
+        """A member of the whole, or None."""
+        return _object(self.whole).get(key)
+
     def layers(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        found = cast(Any, self.whole.get("layers")) if isinstance(self.whole, dict) else None
-        if not isinstance(found, list) or not found:
+        found = _array(self.member("layers"))
+        if not found:
             raise self.wrong("it has no list `layers`")
-        for k, layer in enumerate(cast("list[Any]", found)):
-            if not isinstance(layer, dict) or not isinstance(
-                cast("dict[str, Any]", layer).get("layer"), str
-            ):
+        for k, layer in enumerate(found):
+            name = _object(layer).get("layer")
+            if not isinstance(name, str):
                 raise self.wrong(f"layer {k} has no name `layer`")
-            yield str(layer["layer"]), cast("dict[str, Any]", layer)
+            yield name, _object(layer)
 
     def number(
         self, layer: dict[str, Any], key: str, low: float, high: float = float("inf")
@@ -116,14 +128,12 @@ class _Form:
     def counts(
         self, layer: dict[str, Any], key: str, length: int, high: int
     ) -> npt.NDArray[np.int64]:
-        values = layer.get(key)
-        if not isinstance(values, list) or len(cast("list[Any]", values)) != length:
+        values = _array(layer.get(key))
+        if len(values) != length:
             raise self.wrong(f"layer {layer['layer']}: `{key}` must list {length} numbers")
-        for value in cast("list[Any]", values):
-            if type(value) is not int or not 0 <= value <= high:
-                raise self.wrong(
-                    f"layer {layer['layer']}: `{key}` must hold whole numbers from 0 to {high}"
-                )
+        if any(type(value) is not int or not 0 <= value <= high for value in values):
+            told = f"`{key}` must hold whole numbers from 0 to {high}"
+            raise self.wrong(f"layer {layer['layer']}: {told}")
         return np.array(values, np.int64)
 
 
@@ -363,13 +373,12 @@ def _fifo(path: Path, isa: Isa) -> GateReport:
 
 def _horowitz(path: Path, isa: Isa) -> GateReport:
     form = _Form(path)
-    published = form.whole.get("pj") if isinstance(form.whole, dict) else None
-    if not isinstance(published, dict):
+    published = _object(form.member("pj"))
+    if not published:
         raise form.wrong("it has no object `pj`")
     ours = isa.quantities["horowitz45"]
-    names = sorted({*ours, *(str(name) for name in cast("dict[Any, Any]", published))})
     rows = tuple(
-        (name, ours.get(name), cast("dict[Any, Any]", published).get(name)) for name in names
+        (name, ours.get(name), published.get(name)) for name in sorted({*ours, *published})
     )
     wrong = sum(mine != theirs for _, mine, theirs in rows)
     return GateReport(

@@ -263,20 +263,32 @@ class _Assembler:
                     if name == ".heap"
                     else replace(self.made, queue=int(value))
                 )
+            case ".function":
+                function, *facts = rest
+                keys = dict(zip(facts[::2], facts[1::2], strict=True))
+                bounds = [None if (b := keys.pop(k)) == "-" else int(b) for k in ("stack", "tape")]
+                self.lists["functions"].append(
+                    p.Function(_name(function), here, int(keys.pop("frame")), *bounds)
+                )
+                _nothing_left(keys)
+            case ".mark":
+                file, line, column = rest
+                self.lists["marks"].append(p.Mark(here, _name(file), int(line), int(column)))
+            case _:
+                self._table(name, rest)
+
+    def _table(self, name: str, rest: list[str]) -> None:
+        """A directive that adds to a table of the program."""
+        match name:
             case ".row":
                 self.lists["table"].append(_read_row(rest))
             case ".matrix":
                 rows, cols, nnz, *places = rest
                 keys = dict(zip(places[::2], places[1::2], strict=True))
-                numbers = (
-                    int(rows),
-                    int(cols),
-                    int(nnz),
-                    *(int(keys.pop(k)) for k in ("pointers", "row", "values")),
-                )
-                self.lists["matrices"].append(
-                    p.Matrix(*numbers, keys.pop("dtype"), int(keys.pop("codebook")))
-                )
+                at = [int(keys.pop(k)) for k in ("pointers", "row", "values", "codebook")]
+                sizes = int(rows), int(cols), int(nnz)
+                made = p.Matrix(*sizes, at[0], at[1], at[2], keys.pop("dtype"), at[3])
+                self.lists["matrices"].append(made)
                 _nothing_left(keys)
             case ".data":
                 space, address = rest
@@ -302,17 +314,6 @@ class _Assembler:
             case ".cycles":
                 preset, cycles = rest
                 self.lists["predicted"].append((_name(preset), int(cycles)))
-            case ".function":
-                function, *facts = rest
-                keys = dict(zip(facts[::2], facts[1::2], strict=True))
-                bounds = [None if (b := keys.pop(k)) == "-" else int(b) for k in ("stack", "tape")]
-                self.lists["functions"].append(
-                    p.Function(_name(function), here, int(keys.pop("frame")), *bounds)
-                )
-                _nothing_left(keys)
-            case ".mark":
-                file, line, column = rest
-                self.lists["marks"].append(p.Mark(here, _name(file), int(line), int(column)))
             case _:
                 raise Malformed(f"there is no directive `{name}`")
 

@@ -59,7 +59,7 @@ class Run:
     word: int
     mark: Mark | None
     fuel: int
-    results: Mapping[str, Array] = field(default_factory=dict)
+    results: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property
     def done(self) -> bool:
@@ -277,15 +277,11 @@ class Machine:
                         f"`{port.name}` has rank {len(port.shape)}, given is {list(value.shape)}",
                     )
                 )
-            info = None if floats or port.dtype == "i64" else np.iinfo(_NUMPY[port.dtype])
-            if (
-                info is not None
-                and value.size
-                and (int(value.min()) < info.min or int(value.max()) > info.max)
-            ):
-                raise CompileError(
-                    error("E0809", f"`{port.name}` holds values that {port.dtype} doesn't")
-                )
+            if not floats and port.dtype != "i64" and value.size:
+                limit = 1 << 8 * PORT_BYTES[port.dtype] - 1
+                if int(value.min()) < -limit or int(value.max()) >= limit:
+                    told = f"`{port.name}` holds values that {port.dtype} doesn't"
+                    raise CompileError(error("E0809", told))
             values[port.name] = value
         return values
 

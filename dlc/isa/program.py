@@ -194,7 +194,7 @@ class Program:
 
     isa: str
     text: tuple[int, ...]
-    memories: Mapping[str, int] = field(default_factory=dict)
+    memories: Mapping[str, int] = field(default_factory=dict[str, int])
     heap: int = 0
     queue: int = 0
     table: tuple[Row, ...] = ()

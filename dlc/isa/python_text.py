@@ -20,7 +20,7 @@ LIMIT = 62
 class PythonText:
     """Translates the terms of one instruction. `bits` bounds the magnitude of loop variables."""
 
-    bits: dict[str, int] = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict[str, int])
 
     # -- expressions -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 from lark import Token
 
@@ -43,6 +43,9 @@ from dlc.isa.proofread import check_instruction, check_templates, resolve_places
 from dlc.isa.syntax import Node, node, number, parse, parts, place, present, text
 
 LIMIT = 20
+DECLARED = tuple("constant space file special kind enum trap unit action energy preset".split())
+Access: TypeAlias = Literal["readonly", "writable", "lifo"]
+Model: TypeAlias = Literal["rate", "array"]
 T = TypeVar("T")
 
 
@@ -86,65 +89,36 @@ class _Reading:
                 error("E0802", f"there must be one `isa` item; here are {len(heads)}")
             )
         name, version, _, doc = parts(heads[0][1])
-        for kind in (
-            "constant",
-            "space",
-            "file",
-            "special",
-            "kind",
-            "enum",
-            "trap",
-            "unit",
-            "action",
-            "energy",
-            "preset",
-        ):
-            self.unique(
-                f"declarations of {kind}", ((s, text(parts(i)[0]), i) for s, i in self.of(kind))
-            )
+        self.check_names()
         self.kinds = self.operand_kinds()
         self.enums = {text(parts(i)[0]): self.members(s, i) for s, i in self.of("enum")}
         constants = {text(parts(i)[0]): wrap64(number(parts(i)[1])) for _, i in self.of("constant")}
         spaces = tuple(
-            Space(
-                text(p[0]), cast("Literal['readonly', 'writable', 'lifo']", text(p[1])), text(p[2])
-            )
-            for p in self.rows("space")
+            Space(text(p[0]), cast(Access, text(p[1])), text(p[2])) for p in self.rows("space")
         )
-        specials = tuple(Named(text(p[0]), text(p[1])) for p in self.rows("special"))
+        specials = self.named("special")
         self.units = tuple(
-            Unit(text(p[0]), cast("Literal['rate', 'array']", text(p[1])), text(p[2]))
-            for p in self.rows("unit")
+            Unit(text(p[0]), cast(Model, text(p[1])), text(p[2])) for p in self.rows("unit")
         )
-        self.actions = tuple(Named(text(p[0]), text(p[1])) for p in self.rows("action"))
-        self.traps = tuple(Named(text(p[0]), text(p[1])) for p in self.rows("trap"))
-        self.names = Names(
-            constants,
-            self.enums,
-            frozenset(s.name for s in specials),
-            {s.name: s.access for s in spaces},
-        )
+        self.actions, self.traps = self.named("action"), self.named("trap")
+        accesses = {s.name: s.access for s in spaces}
+        names = frozenset(s.name for s in specials)
+        self.names = Names(constants, self.enums, names, accesses)
         instructions = self.instructions()
         quantities = self.each("quantities", read_quantities)
-        names = counter_names(self.actions, spaces)
-        energies = self.each("energy", lambda item: read_energy(item, quantities, names))
+        counted = counter_names(self.actions, spaces)
+        energies = self.each("energy", lambda item: read_energy(item, quantities, counted))
         presets = self.each("preset", lambda item: read_preset(item, self.units, spaces, energies))
         if self.findings:
             raise CompileError(self.findings)
-        files = tuple(
-            RegisterFile(text(p[0]), number(p[1]), text(p[2]), text(p[3]))
-            for p in self.rows("file")
-        )
-        meaning = repr(
-            (
-                constants,
-                spaces,
-                files,
-                specials,
-                self.enums,
-                self.traps,
-                [_meaning(i) for i in instructions.values()],
-            )
+        files = self.register_files()
+        state = (
+            constants,
+            [(space.name, space.access) for space in spaces],
+            [(file.name, file.count, file.of) for file in files],
+            [special.name for special in specials],
+            {name: dict(members) for name, members in self.enums.items()},
+            [trap.name for trap in self.traps],
         )
         return Isa(
             name=text(name),
@@ -164,8 +138,21 @@ class _Reading:
             quantities=MappingProxyType(quantities),
             energies=MappingProxyType(energies),
             presets=MappingProxyType(presets),
-            digest=hashlib.sha256(meaning.encode()).hexdigest(),
+            digest=_digest(state, instructions),
         )
+
+    def check_names(self) -> None:
+        """No two declarations of a kind share a name."""
+        for kind in DECLARED:
+            found = ((s, text(parts(i)[0]), i) for s, i in self.of(kind))
+            self.unique(f"declarations of {kind}", found)
+
+    def named(self, kind: str) -> tuple[Named, ...]:
+        return tuple(Named(text(p[0]), text(p[1])) for p in self.rows(kind))
+
+    def register_files(self) -> tuple[RegisterFile, ...]:
+        rows = self.rows("file")
+        return tuple(RegisterFile(text(p[0]), number(p[1]), text(p[2]), text(p[3])) for p in rows)
 
     def each(self, kind: str, read: Callable[[Node], T]) -> dict[str, T]:
         made: dict[str, T] = {}
@@ -371,7 +358,7 @@ class _Reading:
         kind = elaborator.operands[operand].kind if operand in elaborator.operands else None
         if base not in ("T", "W") or kind is None or kind.of != base:
             raise Refusal(f"`{way} {base}[{operand}]` names no tensor or matrix", tree)
-        return Count(way, value, t.Ref(cast("Literal['T', 'W']", base), operand))
+        return Count(way, value, t.Ref(base, operand))
 
     def work(self, clause: Node, elaborator: Elaborator) -> Work:
         unit_token, body = parts(clause)
@@ -420,6 +407,12 @@ class _Reading:
         return Adjoint(
             text(file), text(operand), None if part is None else text(part), text(template)
         )
+
+
+def _digest(state: tuple[object, ...], instructions: Mapping[str, Instruction]) -> str:
+    """SHA-256 over all that a program can observe."""
+    meaning = repr((state, [_meaning(instruction) for instruction in instructions.values()]))
+    return hashlib.sha256(meaning.encode()).hexdigest()
 
 
 def _meaning(instruction: Instruction) -> tuple[object, ...]:

@@ -278,7 +278,7 @@ class Runtime:
         return F(1) if x > 0 else F(-1) if x < 0 else x if x != x else F(0)
 
     def p_abs(self, x: Any) -> Any:
-        return np.abs(x) if isinstance(x, np.float32) else wrap64(abs(x))
+        return wrap64(abs(x)) if type(x) is int else abs(x)
 
     def p_max(self, x: Any, y: Any) -> Any:
         if x != x or y != y:

@@ -18,7 +18,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dlc.diag import CompileError, error
 from dlc.isa import program as p
@@ -196,14 +196,19 @@ def _optional(read: Callable[[Any], _T], value: Any) -> _T | None:
 def _list(read: Callable[[Any], _T], value: Any) -> tuple[_T, ...]:
     if type(value) is not list:
         raise Malformed("a list belongs here")
-    items: list[Any] = value
-    return tuple(read(item) for item in items)
+    return tuple(read(item) for item in cast("list[Any]", value))
 
 
 def _fields(value: Any, count: int) -> list[Any]:
-    if type(value) is not list or len(value) != count:
+    if type(value) is not list or len(cast("list[Any]", value)) != count:
         raise Malformed(f"{count} values belong here")
-    return value
+    return cast("list[Any]", value)
+
+
+def _members(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise Malformed("an object belongs here")
+    return cast("dict[str, Any]", value)
 
 
 def _size(value: Any) -> p.Size:
@@ -224,7 +229,7 @@ def _matrix(value: Any) -> p.Matrix:
 
 def _place(value: Any) -> p.PortPlace:
     if type(value) is list and value:
-        kind, *rest = value
+        kind, *rest = cast("list[Any]", value)
         if kind == "in" and len(rest) == 2:
             return p.InRegister(_str(rest[0]), _int(rest[1]))
         if kind == "at" and len(rest) == 3:
@@ -285,19 +290,11 @@ def _read_text(payload: bytes) -> Mapping[str, Any]:
 
 
 def _read_need(payload: bytes) -> Mapping[str, Any]:
-    value = _parsed(payload)
-    if (
-        type(value) is not dict
-        or set(value) != {"memories", "heap", "queue"}
-        or type(value["memories"]) is not dict
-    ):
+    value = _members(_parsed(payload))
+    if set(value) != {"memories", "heap", "queue"}:
         raise Malformed("memories, heap and queue belong here")
-    memories: dict[Any, Any] = value["memories"]
-    return {
-        "memories": {_str(k): _int(v) for k, v in memories.items()},
-        "heap": _int(value["heap"]),
-        "queue": _int(value["queue"]),
-    }
+    memories = {_str(k): _int(v) for k, v in _members(value["memories"]).items()}
+    return {"memories": memories, "heap": _int(value["heap"]), "queue": _int(value["queue"])}
 
 
 def _read_images(payload: bytes) -> Mapping[str, Any]:
@@ -314,7 +311,7 @@ def _read_images(payload: bytes) -> Mapping[str, Any]:
         at += _IMAGE.size
         if space >= len(names) or zero or length > len(payload) - at or address >= 1 << 62:
             raise Malformed("an image of no space, or cut short")
-        images.append(p.Image(names[space], address, payload[at : at + length]))
+        images.append(p.Image(names[int(space)], int(address), payload[at : at + length]))
         at += length
     return {"images": tuple(images)}
 

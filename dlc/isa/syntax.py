@@ -4,7 +4,8 @@ needs them."""
 from __future__ import annotations
 
 import functools
-from typing import Literal, TypeAlias, cast
+from collections.abc import Iterable
+from typing import Any, TypeAlias, cast
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
@@ -13,44 +14,41 @@ from dlc import resources
 from dlc.diag import CompileError, Diagnostic, SourceFile, Span, error
 
 Node: TypeAlias = Tree[Token]
-Start: TypeAlias = Literal["start", "expr"]
 
 
 @functools.cache
 def _parser() -> Lark:
     grammar = resources.grammar("isa.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", maybe_placeholders=True, start=["start", "expr"])
+    return Lark(grammar, parser="lalr", maybe_placeholders=True)
 
 
-def parse(source: SourceFile, start: Start = "start") -> Node:
-    """The tree of a file of declarations, or of one expression.
+def parse(source: SourceFile) -> Node:
+    """The tree of a file of declarations.
 
     Raises CompileError E0801.
     """
     try:
-        return cast(Node, _parser().parse(source.text, start=start))
+        return cast(Any, _parser()).parse(source.text)
     except UnexpectedEOF as e:
-        place = Span(source, len(source.text), len(source.text))
-        raise CompileError(_unexpected("the end of the file", set(e.expected), place)) from None
+        raise CompileError(_unexpected(source, None, e.expected)) from None
     except UnexpectedToken as e:
-        at = e.token.start_pos or 0
-        if e.token.type == "$END":
-            place = Span(source, len(source.text), len(source.text))
-            raise CompileError(
-                _unexpected("the end of the file", e.accepts or e.expected, place)
-            ) from None
-        place = Span(source, at, at + len(e.token))
-        raise CompileError(_unexpected(f"`{e.token}`", e.accepts or e.expected, place)) from None
+        found = cast(Any, e).token
+        at = None if found.type == "$END" else (int(found.start_pos), str(found))
+        raise CompileError(_unexpected(source, at, e.accepts or e.expected)) from None
     except UnexpectedCharacters as e:
-        place = Span(source, e.pos_in_stream, e.pos_in_stream + 1)
-        raise CompileError(
-            _unexpected(f"`{source.text[e.pos_in_stream]}`", e.allowed or set(), place)
-        ) from None
+        at = e.pos_in_stream
+        found = (at, source.text[at])
+        raise CompileError(_unexpected(source, found, e.allowed or ())) from None
 
 
-def _unexpected(found: str, expected: set[str], place: Span) -> Diagnostic:
+def _unexpected(
+    source: SourceFile, found: tuple[int, str] | None, expected: Iterable[str]
+) -> Diagnostic:
+    """The diagnostic of what stands at an offset (None: the end of the file)."""
+    at, shown = (len(source.text), "") if found is None else found
+    what = "the end of the file" if found is None else f"`{shown}`"
+    finding = error("E0801", f"{what} can't stand here", Span(source, at, at + len(shown)))
     wanted = ", ".join(sorted(_spelling(name) for name in expected)[:8])
-    finding = error("E0801", f"{found} can't stand here", place)
     return finding.with_note(f"what may: {wanted}") if wanted else finding
 
 

@@ -113,20 +113,7 @@ def make_world(isa: Isa, seed: int, special: float = 0.1) -> World:
     codes = b.data("SP", rng.integers(-3, 4, 256).astype(np.int8))
     b.data("IDX", np.zeros(16, np.int32))
     for space in ("SP", "ACC", "WGT", "DRAM", "CONST"):
-        for shape in (
-            (4,),
-            (6,),
-            (4, 6),
-            (6, 4),
-            (4, 4),
-            (2, 4, 6),
-            (3, 4, 4),
-            (2, 3, 2, 2),
-            (),
-            (1,),
-            (0,),
-            (4, 0),
-        ):
+        for shape in SHAPES:
             dtype = str(rng.choice(["f32", "f32", "f32", "bf16"]))
             step = 4 if dtype == "f32" else 2
             b.row(Row(space, dtype, shape, None, data[space] + step * int(rng.integers(0, 96))))

@@ -16,76 +16,71 @@ from dlc.isa.project import load_isa
 Weights = list[np.ndarray]
 
 
+def forward_and_backward(b: ProgramBuilder, t: dict[str, int], weights: Weights) -> None:
+    """The step on events: the queue of the hidden layer goes over the residual stack."""
+    for k, w in enumerate(weights):
+        b.emit("w.const", d=k, k=b.matrix(w))
+    b.emit("ev.nz", q=0, a=t["x"], b=0)
+    b.emit("ev.mv", d=t["pre"], a=0, b=0)
+    b.emit("ew.un", d=t["h"], a=t["pre"], fn=b.member("unary", "relu"))
+    b.emit("ev.nz", q=1, a=t["h"], b=0)
+    b.emit("ev.mv", d=t["y"], a=1, b=1)
+    b.emit("tp.push", b=1)
+    b.emit("q.clear", q=1)
+    b.emit("tp.pop", q=2)
+    b.emit("ev.outer", d=t["dw2"], a=1, b=2, c=t["dy"])
+    b.emit("ev.mvt", d=t["dh"], a=1, b=2, c=t["dy"])
+    b.emit("ev.keep", d=t["dpre"], a=t["dh"], b=2)
+    b.emit("ev.outer", d=t["dw1"], a=0, b=0, c=t["dpre"])
+    b.emit("ev.mvt", d=t["dx"], a=0, b=0, c=t["dpre"])
+
+
+def dense_forward_and_backward(b: ProgramBuilder, t: dict[str, int], weights: Weights) -> None:
+    for k, w in enumerate(weights):
+        row = p.Row("WGT", "f32", w.shape, None, b.data("WGT", w))
+        b.emit("td.const", d=t[f"w{k + 1}"], k=b.row(row))
+    b.emit("mv", d=t["pre"], a=t["w1"], b=t["x"])
+    b.emit("ew.un", d=t["h"], a=t["pre"], fn=b.member("unary", "relu"))
+    b.emit("mv", d=t["y"], a=t["w2"], b=t["h"])
+    b.emit("outer", d=t["dw2"], a=t["dy"], b=t["h"])
+    b.emit("mvt", d=t["dh"], a=t["w2"], b=t["dy"])
+    b.emit("ew.bin", d=t["dpre"], a=t["dh"], b=t["pre"], fn=b.member("binary", "gate"))
+    b.emit("outer", d=t["dw1"], a=t["dpre"], b=t["x"])
+    b.emit("mvt", d=t["dx"], a=t["w1"], b=t["dpre"])
+
+
+def port(symbol: p.Symbol) -> p.Port:
+    size = 4 * int(np.prod(symbol.shape))
+    return p.Port(
+        symbol.name, "f32", tuple(map(str, symbol.shape)), p.At(symbol.space, symbol.address, size)
+    )
+
+
 def network(weights: Weights, events: bool) -> p.Program:
     """y = W2 relu(W1 x); with dy: h' = W2ᵀ dy where h is active, dx = W1ᵀ h', and both weight
     gradients; on events or dense."""
-    isa = load_isa()
-    b = ProgramBuilder(isa)
+    b = ProgramBuilder(load_isa())
     (h, x), (y, _) = (w.shape for w in weights)
     b.queue, b.tape_bytes = max(h, x), 1 << 14
     sizes = {"x": x, "pre": h, "h": h, "y": y, "dy": y, "dh": h, "dpre": h, "dx": x}
     spaces = {"x": "SP", "dy": "SP", "h": "SP"}
-    places = {n: b.variable(n, spaces.get(n, "ACC"), "f32", (size,)) for n, size in sizes.items()}
-    stored = [np.count_nonzero(w) for w in weights]
-    shapes = [(stored[k],) if events else w.shape for k, w in enumerate(weights)]
-    gradients = [b.variable(f"dw{k + 1}", "ACC", "f32", shape) for k, shape in enumerate(shapes)]
-    results = tuple(
-        p.Port(n, "f32", (str(sizes[n]),), p.At(s.space, s.address, 4 * sizes[n]))
-        for n, s in places.items()
-        if n not in ("x", "dy")
+    made = [b.variable(n, spaces.get(n, "ACC"), "f32", (size,)) for n, size in sizes.items()]
+    for k, w in enumerate(weights):
+        shape = (np.count_nonzero(w),) if events else w.shape
+        made.append(b.variable(f"dw{k + 1}", "ACC", "f32", shape))
+    given = tuple(port(s) for s in made if s.name in ("x", "dy"))
+    b.entry(
+        p.Entry("step", 0, (), given, tuple(port(s) for s in made if s.name not in ("x", "dy")))
     )
-    results += tuple(
-        p.Port(
-            g.name,
-            "f32",
-            tuple(map(str, g.shape)),
-            p.At("ACC", g.address, 4 * int(np.prod(g.shape))),
-        )
-        for g in gradients
-    )
-    given = tuple(
-        p.Port(n, "f32", (str(sizes[n]),), p.At("SP", places[n].address, 4 * sizes[n]))
-        for n in ("x", "dy")
-    )
-    b.entry(p.Entry("step", 0, (), given, results))
-    t = {n: k for k, n in enumerate([*sizes, "dw1", "dw2", "w1", "w2"])}
+    t = {n: k for k, n in enumerate([*(s.name for s in made), "w1", "w2"])}
     with b.function("step"):
-        for n, s in (*places.items(), *((g.name, g) for g in gradients)):
-            b.emit("td.const", d=t[n], k=b.row(p.Row(s.space, "f32", s.shape, None, s.address)))
+        for s in made:
+            b.emit(
+                "td.const", d=t[s.name], k=b.row(p.Row(s.space, "f32", s.shape, None, s.address))
+            )
         for n in ("pre", "y", "dh", "dx", "dw1", "dw2"):
             b.emit("t.fill", d=t[n], a=0)
-        relu = b.member("unary", "relu")
-        if events:
-            for k, w in enumerate(weights):
-                b.emit("w.const", d=k, k=b.matrix(w))
-            b.emit("ev.nz", q=0, a=t["x"], b=0)
-            b.emit("ev.mv", d=t["pre"], a=0, b=0)
-            b.emit("ew.un", d=t["h"], a=t["pre"], fn=relu)
-            b.emit("ev.nz", q=1, a=t["h"], b=0)
-            b.emit("ev.mv", d=t["y"], a=1, b=1)
-            b.emit("tp.push", b=1)
-            b.emit("q.clear", q=1)
-            b.emit("tp.pop", q=2)
-            b.emit("ev.outer", d=t["dw2"], a=1, b=2, c=t["dy"])
-            b.emit("ev.mvt", d=t["dh"], a=1, b=2, c=t["dy"])
-            b.emit("ev.keep", d=t["dpre"], a=t["dh"], b=2)
-            b.emit("ev.outer", d=t["dw1"], a=0, b=0, c=t["dpre"])
-            b.emit("ev.mvt", d=t["dx"], a=0, b=0, c=t["dpre"])
-        else:
-            for k, w in enumerate(weights):
-                b.emit(
-                    "td.const",
-                    d=t[f"w{k + 1}"],
-                    k=b.row(p.Row("WGT", "f32", w.shape, None, b.data("WGT", w))),
-                )
-            b.emit("mv", d=t["pre"], a=t["w1"], b=t["x"])
-            b.emit("ew.un", d=t["h"], a=t["pre"], fn=relu)
-            b.emit("mv", d=t["y"], a=t["w2"], b=t["h"])
-            b.emit("outer", d=t["dw2"], a=t["dy"], b=t["h"])
-            b.emit("mvt", d=t["dh"], a=t["w2"], b=t["dy"])
-            b.emit("ew.bin", d=t["dpre"], a=t["dh"], b=t["pre"], fn=b.member("binary", "gate"))
-            b.emit("outer", d=t["dw1"], a=t["dpre"], b=t["x"])
-            b.emit("mvt", d=t["dx"], a=t["w1"], b=t["dpre"])
+        (forward_and_backward if events else dense_forward_and_backward)(b, t, weights)
         b.emit("halt")
     return b.finish()
 

@@ -29,8 +29,8 @@ class ArrayRun:
     unit: ArrayUnit
     busy: list[int]
     starved: list[int]
-    done: list[int] = field(default_factory=list)
-    slots: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list[int])
+    slots: list[int] = field(default_factory=list[int])
     broadcast: int = 0
     steps: int = 0
     padding: int = 0

@@ -237,7 +237,7 @@ class CostModel:
         at, dma = self._unit(unit), self._unit(self.isa.unit_number("dma"))
         head = int(words[C.CLOCK])
         free = int(words[at + U.FREE])
-        duration = cycles
+        duration, moved = cycles, 0
         if dram and at != dma:
             numbers = self.preset.units["dma"]
             assert isinstance(numbers, RateUnit)

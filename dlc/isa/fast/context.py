@@ -38,15 +38,15 @@ class Context:
     isa: Isa
     builder: Builder
     operands: dict[str, str]
-    specials: dict[str, str] = field(default_factory=dict)
-    members: dict[str, int] = field(default_factory=dict)
-    locals: dict[str, str] = field(default_factory=dict)
+    specials: dict[str, str] = field(default_factory=dict[str, str])
+    members: dict[str, int] = field(default_factory=dict[str, int])
+    locals: dict[str, str] = field(default_factory=dict[str, str])
     checked: bool = False
     dense: str = ""
     """In costs: an i1 that is true for the dense twin."""
     packed: frozenset[str] = frozenset()
     """Descriptor operands known to be in the common form: see `dlc.isa.fast.terms`."""
-    expected: dict[str, int] = field(default_factory=dict)
+    expected: dict[str, int] = field(default_factory=dict[str, int])
     """Their element types."""
     halted: bool = False
     macs: bool = False

@@ -18,15 +18,18 @@ def _nothing(ctx: Context, *_: str) -> None:
     pass
 
 
-def _copy(ctx: Context, file: str, operand: str, table: str, k: str) -> None:
-    b = ctx.builder
-    first = b.op(f"mul i64 {k}, 16")
-    source = b.op(f"getelementptr i64, ptr %{table}, i64 {first}")
-    target = descriptor(ctx, file, operand)
-    b.do(
-        f"call void @llvm.memcpy.p0.p0.i64(ptr align 8 {target}, ptr align 8 {source}, i64 128, "
-        "i1 false)"
-    )
+def _copy_from(file: str, table: str) -> Callable[..., None]:
+    """An effect that copies a row of a table into a descriptor."""
+
+    def emit(ctx: Context, operand: str, k: str) -> None:
+        b = ctx.builder
+        first = b.op(f"mul i64 {k}, 16")
+        source = b.op(f"getelementptr i64, ptr %{table}, i64 {first}")
+        target = descriptor(ctx, file, operand)
+        places = f"ptr align 8 {target}, ptr align 8 {source}"
+        b.do(f"call void @llvm.memcpy.p0.p0.i64({places}, i64 128, i1 false)")
+
+    return emit
 
 
 def _describe(ctx: Context, operand: str, k: str, address: str) -> None:
@@ -146,8 +149,8 @@ EMIT: dict[str, Callable[..., None]] = {
     "halt": _halt,
     "nothing": _nothing,
     "fence": _nothing,
-    "compress": lambda ctx, operand, k: _copy(ctx, "W", operand, "matrices", k),
-    "constant": lambda ctx, operand, k: _copy(ctx, "T", operand, "static", k),
+    "compress": _copy_from("W", "matrices"),
+    "constant": _copy_from("T", "static"),
     "describe": _describe,
     "view": _view,
     "row": _row,

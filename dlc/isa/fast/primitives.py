@@ -51,7 +51,10 @@ def _through(name: str) -> Emitter:
 
 
 def _rounding(name: str) -> Emitter:
-    return lambda ctx, x: ctx.builder.op(f"call float @llvm.{name}.f32(float {x})")
+    def emit(ctx: Context, x: str) -> str:
+        return ctx.builder.op(f"call float @llvm.{name}.f32(float {x})")
+
+    return emit
 
 
 def _sigmoid(ctx: Context, x: str) -> str:
@@ -129,7 +132,25 @@ def _shift(instruction: str) -> Emitter:
 
 
 def _bitwise(instruction: str) -> Emitter:
-    return lambda ctx, x, y: ctx.builder.op(f"{instruction} i64 {x}, {y}")
+    def emit(ctx: Context, x: str, y: str) -> str:
+        return ctx.builder.op(f"{instruction} i64 {x}, {y}")
+
+    return emit
+
+
+def _to_real(ctx: Context, x: str) -> str:
+    return ctx.builder.op(f"sitofp i64 {x} to float")
+
+
+def _to_int(ctx: Context, x: str) -> str:
+    return ctx.builder.op(f"call i64 @llvm.fptosi.sat.i64.f32(float {x})")
+
+
+def _constant(text: str) -> Emitter:
+    def emit(ctx: Context) -> str:
+        return text
+
+    return emit
 
 
 def _finite(ctx: Context, x: str) -> str:
@@ -141,11 +162,17 @@ def _finite(ctx: Context, x: str) -> str:
 
 
 def _field(file: str, word: int) -> Emitter:
-    return lambda ctx, operand: ctx.field(file, operand, word)
+    def emit(ctx: Context, operand: str) -> str:
+        return ctx.field(file, operand, word)
+
+    return emit
 
 
 def _number(word: int) -> Emitter:
-    return lambda ctx: ctx.number(word)
+    def emit(ctx: Context) -> str:
+        return ctx.number(word)
+
+    return emit
 
 
 def _dim(ctx: Context, operand: str, axis: str) -> str:
@@ -343,17 +370,17 @@ EMIT: dict[str, Emitter] = {
     "min": _extreme("ole", "smin"),
     "bits": _bits,
     "from_bits": _from_bits,
-    "to_real": lambda ctx, x: ctx.builder.op(f"sitofp i64 {x} to float"),
-    "to_int": lambda ctx, x: ctx.builder.op(f"call i64 @llvm.fptosi.sat.i64.f32(float {x})"),
+    "to_real": _to_real,
+    "to_int": _to_int,
     "order": _order,
     "shl": _shift("shl"),
     "sra": _shift("ashr"),
     "srl": _shift("lshr"),
     "bit_or": _bitwise("or"),
     "bit_xor": _bitwise("xor"),
-    "least": lambda ctx: str(-(1 << 63)),
+    "least": _constant(str(-(1 << 63))),
     "finite": _finite,
-    "no": lambda ctx: "false",
+    "no": _constant("false"),
     "dim": _dim,
     "rank": _field("T", D.RANK),
     "size": _field("T", D.SIZE),

@@ -9,6 +9,8 @@ form and for any; both follow the same term.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dlc.diag import InternalError
 from dlc.isa import terms as t
 from dlc.isa.fast import access, effects, primitives
@@ -47,26 +49,8 @@ def expr(ctx: Context, term: t.Term) -> str:
             return access.load_element(ctx, operand, how, [expr(ctx, i) for i in indices])
         case t.Word(space=space, view=view, index=index):
             return access.load_word(ctx, space, view, expr(ctx, index))
-        case t.Minus(value=value):
-            inner = expr(ctx, value)
-            return b.op(f"fneg float {inner}") if value.type == "f" else b.op(f"sub i64 0, {inner}")
-        case t.Not(value=value):
-            return b.op(f"xor i1 {expr(ctx, value)}, true")
-        case t.Binary():
-            return _binary(ctx, term)
-        case t.Compare(op=op, left=left, right=right):
-            x, y = expr(ctx, left), expr(ctx, right)
-            integer, floating = _COMPARE[op]
-            return (
-                b.op(f"fcmp {floating} float {x}, {y}")
-                if left.type == "f"
-                else b.op(f"icmp {integer} i64 {x}, {y}")
-            )
-        case t.Logic(op=op, left=left, right=right):
-            first = expr(ctx, left)
-            if op == "and":
-                return b.choose(first, lambda: expr(ctx, right), lambda: "false", "i1")
-            return b.choose(first, lambda: "true", lambda: expr(ctx, right), "i1")
+        case t.Minus() | t.Not() | t.Binary() | t.Compare() | t.Logic():
+            return _operator(ctx, term)
         case t.Choice(test=test, yes=yes, no=no):
             return b.choose(
                 expr(ctx, test),
@@ -95,6 +79,29 @@ def expr(ctx: Context, term: t.Term) -> str:
             return b.loop(count, turn, [(LLVM_TYPES[term.type], first)])[0]
         case t.Ref():
             raise InternalError(f"{term.file}[{term.operand}] is no number", stage="fast machine")
+
+
+def _operator(ctx: Context, term: t.Minus | t.Not | t.Binary | t.Compare | t.Logic) -> str:
+    b = ctx.builder
+    match term:
+        case t.Minus(value=value):
+            inner = expr(ctx, value)
+            return b.op(f"fneg float {inner}" if value.type == "f" else f"sub i64 0, {inner}")
+        case t.Not(value=value):
+            return b.op(f"xor i1 {expr(ctx, value)}, true")
+        case t.Binary():
+            return _binary(ctx, term)
+        case t.Compare(op=op, left=left, right=right):
+            x, y = expr(ctx, left), expr(ctx, right)
+            integer, floating = _COMPARE[op]
+            if left.type == "f":
+                return b.op(f"fcmp {floating} float {x}, {y}")
+            return b.op(f"icmp {integer} i64 {x}, {y}")
+        case t.Logic(op=op, left=left, right=right):
+            first = expr(ctx, left)
+            if op == "and":
+                return b.choose(first, lambda: expr(ctx, right), lambda: "false", "i1")
+            return b.choose(first, lambda: "true", lambda: expr(ctx, right), "i1")
 
 
 def _binary(ctx: Context, term: t.Binary) -> str:
@@ -173,16 +180,18 @@ def _banksum(ctx: Context, term: t.Quantifier, count: str) -> str:
         groups = b.op(f"lshr i64 {positive}, 6")
         done = b.op(f"shl i64 {groups}, 6")
 
+        def after(first: str) -> Callable[[str], tuple[()]]:
+            def turn(lane: str) -> tuple[()]:
+                return add(lane, b.op(f"add i64 {first}, {lane}"))
+
+            return turn
+
         def group(g: str) -> tuple[()]:
-            first = b.op(f"shl i64 {g}, 6")
-            b.loop("64", lambda lane: add(lane, b.op(f"add i64 {first}, {lane}")))
+            b.loop("64", after(b.op(f"shl i64 {g}, 6")))
             return ()
 
         b.loop(groups, group)
-        b.loop(
-            b.op(f"sub i64 {count}, {done}"),
-            lambda lane: add(lane, b.op(f"add i64 {done}, {lane}")),
-        )
+        b.loop(b.op(f"sub i64 {count}, {done}"), after(done))
     else:
         lane = term.lane
 

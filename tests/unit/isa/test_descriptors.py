@@ -12,7 +12,7 @@ from dlc.isa.assembly import parse_instruction
 from dlc.isa.builder import ProgramBuilder
 from dlc.isa.fast.machine import fast_machine
 from dlc.isa.layout import D, Flag, S
-from dlc.isa.program import Entry, FromRegister, Row
+from dlc.isa.program import FromRegister, Program, Row
 from dlc.isa.project import load_isa
 from dlc.isa.reference import ReferenceMachine
 from dlc.isa.state import make_state, read_packed
@@ -90,33 +90,23 @@ def test_columns_side_by_side() -> None:
     assert descriptors.overlap(left, wide) and descriptors.overlap(wide, right)
 
 
-def test_both_machines_make_the_same_descriptors() -> None:
-    isa, rng = load_isa(), random.Random(3)
-    fast = fast_machine(isa)
-    b = ProgramBuilder(isa)
+def random_rows(rng: random.Random) -> Program:
+    """A program whose descriptor table holds rows of every kind."""
+    b = ProgramBuilder(load_isa())
     b.reserve("SP", 512)
     b.reserve("DRAM", 256)
+    sizes = (1, 2, 3, 4, FromRegister(5), FromRegister(6))
     for _ in range(60):
-        shape = tuple(
-            rng.choice((1, 2, 3, 4, FromRegister(5), FromRegister(6)))
-            for _ in range(rng.randrange(5))
-        )
-        stride = (
-            None
-            if rng.random() < 0.5
-            else tuple(rng.choice((0, 1, 2, 6, FromRegister(7))) for _ in shape)
-        )
-        b.row(
-            Row(
-                rng.choice(("SP", "DRAM")),
-                rng.choice(("f32", "bf16", "i32", "i8")),
-                shape,
-                stride,
-                4 * rng.randrange(8),
-            )
-        )
-    b.entry(Entry("main", 0))
-    program = b.finish()
+        shape = tuple(rng.choice(sizes) for _ in range(rng.randrange(5)))
+        stride = tuple(rng.choice((0, 1, 2, 6, FromRegister(7))) for _ in shape)
+        space, dtype = rng.choice(("SP", "DRAM")), rng.choice(("f32", "bf16", "i32", "i8"))
+        b.row(Row(space, dtype, shape, rng.choice((None, stride)), 4 * rng.randrange(8)))
+    return b.finish()
+
+
+def test_both_machines_make_the_same_descriptors() -> None:
+    isa, rng = load_isa(), random.Random(3)
+    fast, program = fast_machine(isa), random_rows(rng)
     rows = len(program.table)
     outcomes: dict[int, int] = {}
     one = make_state(isa, program, 2)
