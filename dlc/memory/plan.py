@@ -52,11 +52,12 @@ def plan(p: Placed) -> Plan:
     for mask in needed.values():
         across |= mask
     rooms: list[_Room] = []
+    holds: dict[tuple[Dim, Dim], bool] = {}
     waiting = [c for c in p.classes.distinct() if _wants_slot(p, c)]
     hot = [c for c in waiting if c.mask & across]
     cold = [c for c in waiting if not c.mask & across]
     for c in (*_by_size(hot), *_by_size(cold)):
-        _put(rooms, c, _avoided(p, c), bool(c.mask & across))
+        _put(rooms, c, _avoided(p, c), bool(c.mask & across), holds)
     rooms.sort(key=lambda r: not r.kept)
     slots: list[FrameSlot] = []
     slot_of: dict[int, int] = {}
@@ -119,16 +120,14 @@ def _bytes(c: Class) -> Dim:
 
 def _by_size(cs: list[Class]) -> list[Class]:
     """Large ones first as far as sizes compare, else in order of definition."""
-    out: list[Class] = []
+    of_size: dict[Dim, list[Class]] = {}
     for c in cs:
-        i = next((i for i, o in enumerate(out) if _larger(c, o)), len(out))
-        out.insert(i, c)
-    return out
-
-
-def _larger(a: Class, b: Class) -> bool:
-    x, y = _bytes(a), _bytes(b)
-    return x != y and x.at_least(y)
+        of_size.setdefault(_bytes(c), []).append(c)
+    order: list[Dim] = []
+    for size in of_size:
+        i = next((i for i, other in enumerate(order) if size.at_least(other)), len(order))
+        order.insert(i, size)
+    return [c for size in order for c in of_size[size]]
 
 
 def _avoided(p: Placed, c: Class) -> int:
@@ -140,12 +139,17 @@ def _avoided(p: Placed, c: Class) -> int:
     return out & ~c.mask
 
 
-def _put(rooms: list[_Room], c: Class, avoided: int, kept: bool) -> None:
+def _put(
+    rooms: list[_Room], c: Class, avoided: int, kept: bool, holds: dict[tuple[Dim, Dim], bool]
+) -> None:
     size = _bytes(c)
     for r in rooms:
         if r.edges & c.mask or avoided & r.mask:
             continue
-        if not r.size.at_least(size):
+        pair = (r.size, size)
+        if pair not in holds:
+            holds[pair] = r.size.at_least(size)
+        if not holds[pair]:
             continue
         r.classes.append(c)
         r.mask |= c.mask

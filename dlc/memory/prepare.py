@@ -10,13 +10,14 @@ from dlc.memory.access import VIEWS
 from dlc.memory.facts import ACCUMULATES, is_elementwise, is_removable, is_tensor, updated
 from dlc.memory.fuse import fuse
 from dlc.memory.maps import expand_maps
+from dlc.memory.sink import sink_slices
 from dlc.memory.storage import inout_pairs
 
 
 def prepare(fn: Function) -> Function:
     """All steps, in order."""
     fn = without_aliases(expand_maps(fn))
-    fn = fuse(with_accumulation(fn))
+    fn = fuse(sink_slices(with_accumulation(fn)))
     return without_unused(fn)
 
 

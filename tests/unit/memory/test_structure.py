@@ -122,6 +122,32 @@ fn @main[N](%w: f32[N, N], %x: f32[N], %b: f32[N]) -> (f32[N]) {
     assert [type(s).__name__ for s in fn.body] == ["Tensor", "Map"] and not fn.slots
 
 
+def test_gates_take_their_share_of_the_bias() -> None:
+    text = """
+fn @main[H](%w: f32[2*H, H], %x: f32[H], %b: f32[2*H]) -> (f32[H]) {
+  %p = contract %w, %x {spec="ij,j->i"} : f32[2*H]
+  %two = const {value=2.0} : f32
+  %t = broadcast %two {shape=[dim(2*H)]} : f32[2*H]
+  %q = add %p, %b : f32[2*H]
+  %r = mul %q, %t : f32[2*H]
+  %o = const {value=0} : i32
+  %h = dim {value=dim(H)} : i32
+  %i = slice %r, %o {axis=0, size=dim(H)} : f32[H]
+  %j = slice %r, %h {axis=0, size=dim(H)} : f32[H]
+  %s = sigmoid %i : f32[H]
+  %u = mul %s, %j : f32[H]
+  return %u
+}"""
+    rng = np.random.default_rng(3)
+    args = [rng.normal(size=s).astype(np.float32) for s in ((6, 3), (3,), (6,))]
+    fn = check(text, args).functions["main"]
+    assert [type(s).__name__ for s in fn.body] == ["Tensor", "Map"]
+    # Slices that overlap would compute a part twice.
+    once = text.replace("slice %r, %h", "slice %r, %o")
+    fn = check(once, args).functions["main"]
+    assert [type(s).__name__ for s in fn.body] == ["Tensor", "Map", "Map"]
+
+
 def test_a_ring_moves_addresses_not_data() -> None:
     fn = function("""
 fn @main[N](%w: f32[N, N], %x: f32[N], %n: i32) -> (f32) {
