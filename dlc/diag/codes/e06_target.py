@@ -62,8 +62,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0630",
         "no dim of this name to bind",
-        "`--bind` takes the dims of parameter sets (`m.V`), those of exports (`beam.K`), or the last "
-        "part of a name that only one of them has (`V`). The message lists what there is.",
+        "`--bind` takes the dims of parameter sets (`m.V`), those of exports (`beam.K`), or the "
+        "last part of a name that only one of them has (`V`). The message lists what there is.",
         shown_by="tests/unit/lower/test_border.py::test_names_of_dims",
     ),
     Code(
@@ -81,9 +81,9 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0633",
         "graphs inside values that cross the border",
-        "The arcs of a graph, the starts of segments and the indices of a sparse vector are checked "
-        "when a call comes in. They are given as parameters of their own, not inside a list or an "
-        "algebraic value; the export builds such a value itself.",
+        "The arcs of a graph, the starts of segments and the indices of a sparse vector are "
+        "checked when a call comes in. They are given as parameters of their own, not inside a "
+        "list or an algebraic value; the export builds such a value itself.",
         shown_by="tests/unit/lower/test_border.py::"
         "test_structures_inside_structures_cannot_come_from_outside",
     ),
