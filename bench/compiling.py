@@ -17,7 +17,7 @@ SAMPLES = ("treelstm", "energy", "graph_nets", "memory_nets", "poincare", "reaso
 def stages(sample: str, runs: int = 3) -> dict[str, object]:
     """Median seconds of each stage over some runs, and the bytes of the object."""
     from dlc.artifact.product import Artifact
-    from dlc.driver import compile_program
+    from dlc.driver.compile import compile_program
 
     rows: list[dict[str, float]] = []
     artifact: Artifact | None = None

@@ -11,6 +11,12 @@
 
 #include "treelstm.h"
 
+/* Memory that begins at a multiple of 64 bytes. */
+static void *aligned(size_t bytes) {
+    void *out = NULL;
+    return posix_memalign(&out, 64, (bytes + 63) / 64 * 64) == 0 ? out : NULL;
+}
+
 static void *read_whole(const char *path, size_t *bytes) {
     FILE *f = fopen(path, "rb");
     void *data = NULL;
@@ -18,7 +24,7 @@ static void *read_whole(const char *path, size_t *bytes) {
     if (f == NULL || fseek(f, 0, SEEK_END) != 0 || (size = ftell(f)) < 0) return NULL;
     rewind(f);
     *bytes = (size_t)size;
-    data = aligned_alloc(64, (*bytes + 63) / 64 * 64);
+    data = aligned(*bytes);
     if (data != NULL && fread(data, 1, *bytes, f) != *bytes) data = NULL;
     fclose(f);
     return data;
@@ -61,7 +67,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "weights: %s: %s\n", treelstm_status_text(error.code), error.what);
         return 1;
     }
-    arena = aligned_alloc(64, arena_bytes);
+    arena = aligned(arena_bytes);
     logits = malloc((size_t)dims.m_C * sizeof *logits);
     while (fscanf(trees, "%ld %ld %ld %ld", &label, &nodes, &children, &words) == 4) {
         treelstm_logits_in in = treelstm_logits_input();
@@ -86,7 +92,7 @@ int main(int argc, char **argv) {
         while (status == TREELSTM_E_ARENA) { /* only ever for the largest tree so far */
             free(arena);
             arena_bytes *= 2;
-            arena = aligned_alloc(64, arena_bytes);
+            arena = aligned(arena_bytes);
             start = now();
             status = treelstm_logits(&model, &in, &out, arena, arena_bytes, &error);
         }

@@ -195,3 +195,15 @@ def flat(t: Tree) -> tuple[list[int], list[int], list[int]]:
             tags.append(1)
             children += [left, right]
     return tags, children, words
+
+
+def size_of(t: Tree) -> int:
+    """Number of leaves of a numbered tree."""
+    work, n = [t], 0
+    while work:
+        x = work.pop()
+        if isinstance(x, int):
+            n += 1
+        else:
+            work += [x[0], x[1]]
+    return n
