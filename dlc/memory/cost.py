@@ -249,28 +249,53 @@ def calls_of(c: Cost) -> Iterator[Of]:
 Env = Mapping[str, int]
 
 
-def evaluate_cost(
-    c: Cost, env: Env, constructor: Callable[[Path], str], call: Callable[[Of], int]
-) -> int:
-    """The number of bytes; `constructor` and `call` answer for parts of the arguments."""
-    if isinstance(c, Bytes):
-        return c.dim.evaluate(env)
-    if isinstance(c, Sum):
-        return sum(evaluate_cost(p, env, constructor, call) for p in c.parts)
-    if isinstance(c, Most):
-        return max(evaluate_cost(p, env, constructor, call) for p in c.parts)
-    if isinstance(c, Repeat):
-        n = max(0, c.count.evaluate(env))
-        return n * evaluate_cost(c.each, env, constructor, call)
-    if isinstance(c, When):
-        return evaluate_cost(c.then, env, constructor, call) if c.count.evaluate(env) > 0 else 0
-    if isinstance(c, Growth):
-        e = c.element.evaluate(env)
-        lengths = (max(0, d.evaluate(env)) for d in (c.end, c.start))
-        end, start = (chunk_bytes(n, e) for n in lengths)
-        return end - start
+@dataclass(frozen=True)
+class Parts:
+    """Answers about parts of the arguments: a part's constructor, and the cost of a call."""
+
+    constructor: Callable[[Path], str]
+    call: Callable[[Of], int]
+
+
+Evaluator = Callable[[Parts], int]
+
+
+def evaluator(c: Cost, env: Env) -> Evaluator:
+    """The cost as a function of the arguments' structure, dims being these numbers."""
     if isinstance(c, Of):
-        return call(c)
-    name = constructor(c.node)
-    chosen = next(x for k, x in c.cases if k in (name, "_"))
-    return evaluate_cost(chosen, env, constructor, call)
+        return lambda parts: parts.call(c)
+    if isinstance(c, ByCase):
+        return _by_case(c, env)
+    if isinstance(c, (Sum, Most)):
+        inner = [evaluator(p, env) for p in c.parts]
+        if isinstance(c, Sum):
+            return lambda parts: sum([e(parts) for e in inner])
+        return lambda parts: max([e(parts) for e in inner])
+    if isinstance(c, (Repeat, When)):
+        count = c.count.evaluate(env)
+        if count <= 0:
+            return lambda parts: 0
+        if isinstance(c, When):
+            return evaluator(c.then, env)
+        each = evaluator(c.each, env)
+        return lambda parts: count * each(parts)
+    if isinstance(c, Growth):
+        size = c.element.evaluate(env)
+        end, start = (chunk_bytes(max(0, d.evaluate(env)), size) for d in (c.end, c.start))
+        n = end - start
+    else:
+        n = c.dim.evaluate(env)
+    return lambda parts: n
+
+
+def _by_case(c: ByCase, env: Env) -> Evaluator:
+    node = c.node
+    table = {name: evaluator(x, env) for name, x in c.cases}
+    other = table.get("_")
+
+    def choose(parts: Parts) -> int:
+        e = table.get(parts.constructor(node), other)
+        assert e is not None
+        return e(parts)
+
+    return choose

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from dlc.memory.cost import Cost, Of, Path, Unbounded, evaluate_cost, symbols
+from dlc.memory.cost import Cost, Evaluator, Of, Parts, Path, Unbounded, evaluator, symbols
 from dlc.memory.escape import leaves_heap
 from dlc.memory.form import BFunction, BModule
 from dlc.memory.frame import frame_layout
@@ -55,7 +55,8 @@ class Needs:
         if need.peak is None:
             raise Unbounded(need.reason)
         table = _Table(self, env)
-        return need.status, table.evaluate("peak", name, tuple(args))
+        last = max((i for i, a in enumerate(args) if isinstance(a, AdtValue)), default=-1)
+        return need.status, table.evaluate("peak", name, tuple(args[: last + 1]))
 
 
 def needs(m: BModule) -> Needs:
@@ -122,6 +123,8 @@ class _Table:
         self.needs, self.env = needs, env
         self.done: dict[Key, int] = {}
         self.open: set[Key] = set()
+        self.formulas: dict[tuple[str, str], Evaluator] = {}
+        self.places: dict[str, tuple[int, ...]] = {}
 
     def evaluate(self, what: str, name: str, args: tuple[Any, ...]) -> int:
         first = (what, name, args)
@@ -146,13 +149,27 @@ class _Table:
         return self.done[self._key(*first)]
 
     def _key(self, what: str, name: str, args: tuple[Any, ...]) -> Key:
-        return what, name, tuple(id(a) for a in args)
+        return what, name, tuple(id(a) if isinstance(a, AdtValue) else 0 for a in args)
+
+    def _formula(self, what: str, name: str) -> Evaluator:
+        if (what, name) not in self.formulas:
+            need = self.needs.of[name]
+            cost = need.peak if what == "peak" else need.left
+            if cost is None:
+                raise Unbounded(need.reason)
+            self.formulas[what, name] = evaluator(cost, self.env)
+        return self.formulas[what, name]
+
+    def _places(self, name: str) -> tuple[int, ...]:
+        """The numbers of the parameters that are algebraic values."""
+        if name not in self.places:
+            params = self.needs.functions[name].params
+            found = (i for i, p in enumerate(params) if isinstance(p.type, AdtType))
+            self.places[name] = tuple(found)
+        return self.places[name]
 
     def _try(self, what: str, name: str, args: tuple[Any, ...], missing: list[Any]) -> int:
-        need = self.needs.of[name]
-        cost = need.peak if what == "peak" else need.left
-        if cost is None:
-            raise Unbounded(need.reason)
+        """The cost, as far as the table has what it needs; the calls that it lacks."""
 
         def part(p: Path) -> AdtValue:
             v = args[p[0]]
@@ -161,15 +178,15 @@ class _Table:
             return v
 
         def call(c: Of) -> int:
-            callee = self.needs.functions[c.function]
-            places = [i for i, q in enumerate(callee.params) if isinstance(q.type, AdtType)]
-            given: list[Any] = [None] * len(callee.params)
+            places = self._places(c.function)
+            given: list[Any] = [None] * (places[-1] + 1)
             for i, p in zip(places, c.nodes, strict=True):
                 given[i] = part(p) if p is not None else None
-            key = self._key(c.what, c.function, tuple(given))
+            node = tuple(given)
+            key = self._key(c.what, c.function, node)
             if key not in self.done:
-                missing.append((c.what, c.function, tuple(given)))
+                missing.append((c.what, c.function, node))
                 return 0
             return self.done[key]
 
-        return evaluate_cost(cost, self.env, lambda p: part(p).constructor, call)
+        return self._formula(what, name)(Parts(lambda p: part(p).constructor, call))
