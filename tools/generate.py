@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATORS = ("tools.derived.syntax", "tools.derived.ops")
+GENERATORS = ("tools.derived.syntax", "tools.derived.ops", "tools.derived.isa")
 
 
 def derived() -> dict[str, str]:
