@@ -1,0 +1,5 @@
+"""`python -m dlc.cli`."""
+
+from dlc.cli import main
+
+main()

@@ -1,0 +1,45 @@
+"""Calls that end with a status, as diagnostics with the line of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dlc.artifact.python.errors import CallError
+from dlc.diag import Diagnostic, SourceFile, error
+
+if TYPE_CHECKING:
+    from dlc.check.program import Checked
+
+_HELPS: Mapping[str, str] = {
+    "arena": "the call needs more memory than this machine has",
+    "fuel": "the loop may never end: bound it",
+    "weights": "give --weights FILE, or --seed N with --bind for the sizes",
+}
+
+
+def diagnostic(e: CallError, checked: Checked | None = None) -> Diagnostic:
+    """The code is the status (`ASSERT`, `BOUNDS`, `SHAPE`, …)."""
+    message, _, where = str(e).rpartition(" at ")
+    if not e.line or not where:
+        message = str(e)
+    found = error((e.status or "failed").upper(), message)
+    if e.line and checked is not None:
+        source = _source(checked, where)
+        if source is not None and e.line <= source.line_count:
+            start = source.line_start(e.line) + max(e.column, 1) - 1
+            found = error(found.code, message, source.span(start, start + 1))
+        elif where:
+            found = found.with_note(f"at {where}")
+    elif e.line and where:
+        found = found.with_note(f"at {where}")
+    help_ = _HELPS.get(e.status)
+    return found if help_ is None else found.with_help(help_)
+
+
+def _source(checked: Checked, where: str) -> SourceFile | None:
+    file = where.rsplit(":", 2)[0]
+    for name, source in checked.modules.items():
+        if file in (source.name, name):
+            return source
+    return None

@@ -1,0 +1,154 @@
+"""From a source file and options as users write them to a program in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from dlc.cli.outcome import EXIT_LIMIT, Outcome, report, say, wants_json
+
+if TYPE_CHECKING:
+    from dlc.artifact.python.net import Net
+    from dlc.check.program import Checked
+    from dlc.driver.build import Program
+    from dlc.driver.options import Options
+    from dlc.lower.lowered import Lowered
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def parse_bind(texts: Sequence[str]) -> dict[str, int]:
+    """`("V=10,D=4", "m.H=3")` as numbers by name. Raises click.UsageError."""
+    out: dict[str, int] = {}
+    for part in (p.strip() for text in texts for p in text.split(",")):
+        name, sign, number = (x.strip() for x in part.partition("="))
+        if not sign or not _NAME.fullmatch(name):
+            raise click.UsageError(f"--bind takes NAME=NUMBER, as in V=10,D=4, not `{part}`")
+        # Digits of other scripts are no numbers of ours, and a huge text is no dim.
+        if not re.fullmatch(r"[-+]?[0-9]{1,19}", number):
+            raise click.UsageError(f"--bind {name}: `{number}` is no whole number")
+        if out.setdefault(name, int(number)) != int(number):
+            raise click.UsageError(f"--bind gives `{name}` two numbers")
+    return out
+
+
+def check(path: str) -> Checked:
+    """The checked program; warnings are said. Raises CompileError."""
+    from dlc.check.program import check_file
+    from dlc.diag import CompileError, error
+
+    if path.lower().endswith(".onnx"):
+        found = error("E0610", "this command takes programs (.dl), not ONNX models")
+        raise CompileError(found.with_help("import the model in a program: `import onnx`"))
+    checked = check_file(path)
+    if checked.warnings and not wants_json():
+        report(checked.warnings, as_json=False)
+    return checked
+
+
+def lowered(
+    checked: Checked,
+    bind: Mapping[str, int],
+    entries: Sequence[str] | None = None,
+    *,
+    tests: bool = False,
+) -> Lowered:
+    """The program as IR with these dims bound. `entries` are short names, None for all.
+
+    Raises CompileError (lowering, names of dims), click.UsageError for an entry that is none."""
+    from dlc.lower.bind import bind_dims, resolve
+    from dlc.lower.lowered import lower
+
+    if entries is not None:
+        entries = [entry_name(checked, e) for e in entries]
+    bindings = resolve(checked, bind)
+    made = lower(checked, consts=bindings.consts, entries=entries, tests=tests)
+    return bind_dims(made, bindings.dims)
+
+
+def entry_name(checked: Checked, name: str) -> str:
+    """The full name of an export."""
+    from dlc.diag.suggest import near
+
+    names = {e.rsplit(".", 1)[-1]: e for e in checked.exports}
+    if name in names:
+        return names[name]
+    if not names:
+        help_ = "it exports nothing: write `export fn …`"
+    else:
+        close = near(name, names)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        help_ = f"{hint}there is {', '.join(names)}"
+    raise click.UsageError(f"{checked.main} exports no function `{name}`: {help_}")
+
+
+def the_entry(checked: Checked, name: str | None) -> str:
+    """The entry that was asked for, or the only one there is."""
+    if name is not None:
+        entry_name(checked, name)
+        return name
+    names = [e.rsplit(".", 1)[-1] for e in checked.exports]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        entry_name(checked, "main")
+    raise click.UsageError(f"which function? --entry {names[0]} (there is {', '.join(names)})")
+
+
+def program_of(checked: Checked, low: Lowered, weights: Mapping[str, Any] | None = None) -> Program:
+    """What the driver compiles."""
+    from dlc.driver.build import Program
+
+    sources = tuple(
+        (name, hashlib.sha256(s.text.encode()).hexdigest()) for name, s in checked.modules.items()
+    )
+    return Program(checked.main, low.module, low.interface, weights, sources, checked.warnings)
+
+
+def net_of(program: Program, options: Options) -> Net:
+    """The program compiled into this process."""
+    from dlc.artifact.python.net import Net
+    from dlc.driver.build import build
+
+    made = build(program, options)
+    return Net(made.artifact, params=made.params)
+
+
+def give_weights(net: Net, weights: str | None, seed: int, sizes: Mapping[str, int]) -> None:
+    """Weights from a file, or drawn with these sizes; what is missing is said in the words of the
+    command line."""
+    from dlc.artifact.python.errors import WeightsError
+
+    if not net.artifact.manifest.layout.weights:
+        if weights is not None:
+            raise click.UsageError("--weights: this program has no model parameters")
+        return
+    if weights is not None:
+        net.load(weights)
+        return
+    wanted = net.artifact.manifest.layout.dims
+    known = {d for s in net.interface.parameter_sets for d, _ in (*s.defaults, *s.fixed)}
+    missing = [d for d in wanted if d not in known and d not in sizes]
+    if missing:
+        example = ",".join(f"{d.rsplit('.', 1)[-1]}=…" for d in missing)
+        text = f"the weights' sizes are not known: {', '.join(missing)}"
+        raise click.UsageError(f"{text}; give --bind {example}, or --weights FILE")
+    try:
+        net.init(seed, **sizes)
+    except WeightsError as e:
+        raise click.ClickException(f"{e} (--weights FILE)") from None
+    except MemoryError:
+        say("dlc: the weights do not fit into memory")
+        raise Outcome(EXIT_LIMIT) from None
+
+
+def bind_option(command: F) -> F:
+    """`--bind`."""
+    return click.option(
+        "--bind", multiple=True, metavar="N=…", help="Numbers for dims: V=10,D=4 or m.V=10."
+    )(command)
