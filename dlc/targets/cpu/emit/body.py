@@ -23,7 +23,7 @@ from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Builder, Value
 from dlc.targets.cpu.llvm import Operand as Number
 from dlc.targets.cpu.llvm.types import constant as llvm_constant
-from dlc.typesys.dims import Dim
+from dlc.typesys.dims import Dim, Quotient
 from dlc.typesys.dtypes import BOOL, DType
 
 Emitters = Mapping[type, Callable[["Body", Any], None]]
@@ -129,10 +129,15 @@ class Body:
         for known in self._known:
             if d in known:
                 return known[d]
-        value = emit_dim(self.f, d, self._dim_name)
+        alone = len(d.terms) == 1 and d.terms[0][1] == 1
+        value = emit_dim(self.f, d, self._dim_name, None if alone else self._quotient)
         if all(n in self.fn.dims for n in d.symbols()):
             self._known[-1][d] = value
         return value
+
+    def _quotient(self, q: Quotient) -> Value:
+        """A quotient inside a larger dim: often the same one again, as frames are made of them."""
+        return self.dim(Dim(((((q, 1),), 1),)))
 
     def _dim_name(self, name: str) -> Value:
         fixed = self._fixed.get(name)

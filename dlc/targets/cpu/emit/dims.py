@@ -15,13 +15,19 @@ def constant(n: int) -> Value:
     return Value(INDEX, str(n))
 
 
-def emit_dim(f: Builder, d: Dim, lookup: Lookup) -> Value:
-    """The number that the dim is, by wrapping arithmetic. A quotient by 0 is 0."""
+def emit_dim(
+    f: Builder, d: Dim, lookup: Lookup, quotient: Callable[[Quotient], Value] | None = None
+) -> Value:
+    """The number that the dim is, by wrapping arithmetic. A quotient by 0 is 0; `quotient` gives
+    those that are known already."""
     total: Value | None = None
     for monomial, coefficient in d.terms:
         product: Value | None = None
         for atom, power in monomial:
-            x = lookup(atom) if isinstance(atom, str) else _quotient(f, atom, lookup)
+            if isinstance(atom, str):
+                x = lookup(atom)
+            else:
+                x = quotient(atom) if quotient is not None else _quotient(f, atom, lookup)
             for _ in range(power):
                 product = x if product is None else f.mul(product, x)
         if product is None:

@@ -24,6 +24,8 @@ from dlc.typesys.dtypes import BOOL, F32, I32, DType
 
 COSTLY = frozenset((*MATH, "div")) - {"floor", "ceil", "trunc", "round", "is_finite"}
 """Operations that are worth gathering strided lanes for."""
+MANY = 2
+"""Costly operations from which on a program is written once, with masks in every turn."""
 
 
 def emit_scalar(b: Body, s: Scalar) -> None:
@@ -107,6 +109,16 @@ class _Program:
             lanes //= 2
         return lanes
 
+    def _masks_pay(self) -> bool:
+        """Whether to write the program once, with masks in every turn: it is long, and masked loads
+        and stores of its types are instructions."""
+        views = (*self.s.outs, *self.s.ins)
+        return (
+            self.f.module.target.masked
+            and all(v.dtype.bytes >= 4 for v in views)
+            and sum(instr.op in COSTLY for instr in self.s.body) >= MANY
+        )
+
     def row(self, row: Row) -> None:
         """The innermost loop. What a row of no turns points to is not read."""
         if row.size.text.isdigit():
@@ -126,6 +138,10 @@ class _Program:
             lanes = 1
         start = f.index(0)
         turn = _Turn(self, row)
+        if lanes > 1 and dense and (size is None or size % lanes) and self._masks_pay():
+            with f.loop(0, row.size, lanes, name="masked") as loop:
+                turn.write(loop.index, lanes, f.sub(row.size, loop.index))
+            return
         if lanes > 1 and (size is None or size >= lanes):
             with f.loop(0, f.and_(row.size, -lanes), lanes, name="vector") as loop:
                 turn.write(loop.index, lanes, None)
