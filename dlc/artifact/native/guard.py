@@ -11,6 +11,7 @@ from dlc.targets.cpu.emit.entry import (
     ERR_LINE,
     ERR_WANT,
     ERR_WHAT,
+    append_function,
 )
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Operand, Value
 from dlc.typesys.interface import Place
@@ -110,40 +111,13 @@ def fail_function(module: Module) -> Function:
             (want, ERR_WANT),
         ):  # fmt: skip
             f.store(x, f.gep("i8", err, at))
-        append = _append_function(module)
-        end = f.call(append, err, f.index(0), a)
+        append = append_function(module)
+        what = f.gep("i8", err, ERR_WHAT)
+        end = f.call(append, what, f.index(0), a)
         with f.when(f.icmp("sgt", texts, 1)):
-            second = f.call(append, err, end, b)
-            f.call(append, err, second, c)
+            second = f.call(append, what, end, b)
+            f.call(append, what, second, c)
         f.ret(code)
         return f.finish()
 
     return module.function("dlc.api.fail", emit)
-
-
-def _append_function(module: Module) -> Function:
-    """`dlc.api.append(err, at, text)`: copy a text to position `at` of `what`, as far as it fits;
-    the position after it."""
-    params = (("ptr", "err"), (INDEX, "at"), ("ptr", "text"))
-
-    def emit() -> tuple[Function, str]:
-        f = Builder(module, "dlc.api.append", INDEX, params, inline="never", attributes="cold")
-        err, start, text = f.params
-        what = f.gep("i8", err, ERR_WHAT)
-
-        def more(c: tuple[Value, ...]) -> Value:
-            fits = f.icmp("slt", f.add(start, c[0]), 63)
-            return f.and_(fits, f.icmp("ne", c[1], 0))
-
-        def step(c: tuple[Value, ...]) -> tuple[Value, ...]:
-            f.store(c[1], f.gep("i8", what, f.add(start, c[0])))
-            i = f.add(c[0], 1)
-            return i, f.load("i8", f.gep("i8", text, i))
-
-        length, _ = f.loop_while((f.index(0), f.load("i8", text)), more, step)
-        end = f.add(start, length)
-        f.store(Value("i8", "0"), f.gep("i8", what, end))
-        f.ret(end)
-        return f.finish()
-
-    return module.function("dlc.api.append", emit)

@@ -1,4 +1,4 @@
-"""Manifests go through JSON unchanged; artefacts that are not what their manifest says are refused."""
+"""Manifests go through JSON unchanged; files that are not what the manifest says are refused."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_without_weights(artifacts: dict[str, Any]) -> None:
         net.linear(np.ones(2, F))
     with pytest.raises(TypeError, match=r"init needs m.I: net.init\(seed, I=…\)"):
         net.init(0, O=3)
-    with pytest.raises(TypeError, match="Q is none of m.O, m.I"):
+    with pytest.raises(TypeError, match=r"Q is none of m\.O, m\.I"):
         net.init(0, Q=3)
 
 

@@ -77,7 +77,7 @@ def test_a_size_that_no_number_makes() -> None:
 
 
 def test_a_bound_dim_is_compared() -> None:
-    with pytest.raises(CompileError, match="axis 0 of `m.b` is 3, but H is 4") as caught:
+    with pytest.raises(CompileError, match=r"axis 0 of `m\.b` is 3, but H is 4") as caught:
         match(layout(weight("m.b", "H")), {"b": np.zeros(3, F)}, {"H": 4})
     assert caught.value.diagnostics[0].notes == ("H = 4 was bound before",)
 

@@ -60,7 +60,7 @@ def test_nothing_to_embed() -> None:
 
 def test_weights_that_contradict_what_is_bound() -> None:
     wrong = {"w": np.zeros((3, 5), F), "b": np.zeros(3, F)}
-    with pytest.raises(CompileError, match="axis 1 of `m.w` is 5, but m.I is 2"):
+    with pytest.raises(CompileError, match=r"axis 1 of `m\.w` is 5, but m\.I is 2"):
         build(replace(bound(), weights=wrong), Options(level=0))
 
 

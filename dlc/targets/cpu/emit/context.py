@@ -30,7 +30,9 @@ WHAT = 56
 """ptr: a text that ends with a zero byte."""
 SIZE = 64
 """i64: bytes of the arena."""
-CONTEXT_BYTES = 72
+ARGUMENT = 72
+"""ptr: the name of the argument that is being read, which comes before `WHAT`; or null."""
+CONTEXT_BYTES = 80
 
 ALIGN = 64
 """The arena starts at a multiple of this, and is a multiple long."""

@@ -1,8 +1,8 @@
 """Structures going out: records and lists become the caller's flat arrays (see `schema`).
 
 The caller gives a `dlc_value` whose counts are capacities; it gets the counts. Too small: the
-status `space`, `want` being what is needed. The walk keeps its stack between frames and heap, so
-depth costs arena, not native stack. A record that is reached twice is written twice: outputs are
+status `space`, and the counts are what is needed. The walk keeps its stack between frames and heap,
+so depth costs arena, not native stack. A record that is reached twice is written twice: outputs are
 trees.
 """
 
@@ -409,23 +409,27 @@ def deliver(b: Body, t: AdtType | ListType, handle: Value, value: Value, top: Va
 
 
 def _finish(b: Body, w: Writer, length: Value, total: int, is_list: bool) -> None:
-    """Check the capacities, and replace them by the counts."""
+    """Replace the capacities by the counts, and fail if one was too small."""
     f = b.f
     loc = b.fn.loc
     nodes, children = f.load(INDEX, w.cursor(total + 1)), f.load(INDEX, w.cursor(total))
-    for have, want, what in (
-        (w.get(NODES, INDEX), nodes, "nodes"),
-        (w.get(CHILD_COUNT, INDEX), children, "children"),
-    ):
-        b.check(f.icmp("sle", want, have), "space", loc, have, want, what)
-    rows = w.get(ROWS, "ptr")
-    with f.loop(0, total, name="column") as loop:
-        want = f.load(INDEX, f.gep(INDEX, w.cursors, loop.index))
-        have = f.load(INDEX, f.gep(INDEX, rows, loop.index))
-        b.check(f.icmp("sle", want, have), "space", loc, have, want, "rows of a column")
-    with f.loop(0, total, name="column") as loop:
-        want = f.load(INDEX, f.gep(INDEX, w.cursors, loop.index))
-        f.store(want, f.gep(INDEX, rows, loop.index))
+    room = (w.get(NODES, INDEX), w.get(CHILD_COUNT, INDEX))
     root = f.index(-1) if is_list else f.sub(nodes, 1)
     for at, x in ((LENGTH, length), (NODES, nodes), (CHILD_COUNT, children), (ROOT, root)):
         f.store(x, member(f, VALUE, w.value, at))
+    rows = w.get(ROWS, "ptr")
+    zero = f.index(0)
+    with f.loop(0, total, carried=(zero, zero), name="column") as loop:
+        want = f.load(INDEX, f.gep(INDEX, w.cursors, loop.index))
+        at = f.gep(INDEX, rows, loop.index)
+        have = f.load(INDEX, at)
+        f.store(want, at)
+        fits = f.icmp("sle", want, have)
+        old_have, old_want = loop.carried
+        loop.next(f.select(fits, old_have, have), f.select(fits, old_want, want))
+    for have, want, what in (
+        (room[0], nodes, "nodes"),
+        (room[1], children, "children"),
+        (*loop.carried, "rows of a column"),
+    ):
+        b.check(f.icmp("sle", want, have), "space", loc, have, want, what)

@@ -26,7 +26,7 @@ from dlc.targets.cpu.emit.structs import member
 from dlc.targets.cpu.emit.unit import Unit, entry_symbol, register_type
 from dlc.targets.cpu.kernels import kernel
 from dlc.targets.cpu.kernels.math import convert
-from dlc.targets.cpu.llvm import INDEX, Builder, Function, Value
+from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Value
 from dlc.typesys.dtypes import DType
 from dlc.typesys.types import TensorType, Type
 
@@ -116,6 +116,7 @@ def _start_context(f: Builder, ctx: Value, arena: Value, bytes_: Value, fuel: in
         f.store(zero, context.field(f, ctx, at))
     f.store(bytes_, context.field(f, ctx, context.SIZE))
     f.store(context.text(f.module, ""), context.field(f, ctx, context.WHAT))
+    f.store(Value("ptr", "null"), context.field(f, ctx, context.ARGUMENT))
 
 
 def _dims(b: Body, dims: Value) -> list[Value]:
@@ -197,8 +198,30 @@ def _report_function(unit: Unit) -> Function:
         )  # fmt: skip
         for type_, source, to in pairs:
             f.store(f.load(type_, context.field(f, ctx, source)), f.gep("i8", err, to))
-        what = f.load("ptr", context.field(f, ctx, context.WHAT))
+        append = append_function(unit.module)
         to = f.gep("i8", err, ERR_WHAT)
+        argument = f.load("ptr", context.field(f, ctx, context.ARGUMENT))
+        end = f.alloca(INDEX, 1, 8)
+        f.store(f.index(0), end)
+        with f.when(f.icmp("ne", argument, Value("ptr", "null"))):
+            after = f.call(append, to, f.index(0), argument)
+            f.store(f.call(append, to, after, context.text(f.module, ": ")), end)
+        what = f.load("ptr", context.field(f, ctx, context.WHAT))
+        f.call(append, to, f.load(INDEX, end), what)
+        f.ret()
+        return f.finish()
+
+    return unit.module.function("dlc.report", emit)
+
+
+def append_function(module: Module) -> Function:
+    """`dlc.append(to, at, text)`: copy a text to `to[at]`, so that 63 bytes are used at most, and a
+    zero byte after it; the position of that byte."""
+    params = (("ptr", "to"), (INDEX, "at"), ("ptr", "text"))
+
+    def emit() -> tuple[Function, str]:
+        f = Builder(module, "dlc.append", INDEX, params, inline="never", attributes="cold")
+        to, start, text = f.params
 
         def more(c: tuple[Value, ...]) -> Value:
             return f.and_(f.icmp("slt", c[0], 63), f.icmp("ne", c[1], 0))
@@ -206,11 +229,11 @@ def _report_function(unit: Unit) -> Function:
         def step(c: tuple[Value, ...]) -> tuple[Value, ...]:
             f.store(c[1], f.gep("i8", to, c[0]))
             i = f.add(c[0], 1)
-            return i, f.load("i8", f.gep("i8", what, i))
+            return i, f.load("i8", f.gep("i8", text, f.sub(i, start)))
 
-        end, _ = f.loop_while((f.index(0), f.load("i8", what)), more, step)
+        end, _ = f.loop_while((start, f.load("i8", text)), more, step)
         f.store(Value("i8", "0"), f.gep("i8", to, end))
-        f.ret()
+        f.ret(end)
         return f.finish()
 
-    return unit.module.function("dlc.report", emit)
+    return module.function("dlc.append", emit)

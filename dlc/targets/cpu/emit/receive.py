@@ -315,9 +315,11 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
     type_dims.store(f, dims, schema, bound, values)
     loc = b.fn.loc
     top = b.frame()
+    argument = context.field(f, b.ctx, context.ARGUMENT)
+    f.store(context.text(f.module, name), argument)
 
     def check(ok: Value, got: Operand, want: Operand, what: str) -> None:
-        b.check(ok, "struct", loc, got, want, f"{name}: {what}")
+        b.check(ok, "struct", loc, got, want, what)
 
     def need(x: Value) -> None:
         b.leave_unless(f.icmp("ne", x, _NULL))
@@ -350,6 +352,7 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
             schema, items, length, count, nodes, 0, lambda n: b.dim(Dim.sym(n))
         )
     _all_consumed(f, reader, total, cursors, check)
+    f.store(_NULL, argument)
     return handle
 
 
