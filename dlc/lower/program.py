@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from dlc.check.decls import TestDecl
 from dlc.check.instances import InstanceKey, Static
 from dlc.check.program import Checked
 from dlc.check.typed import PURE, TypedFunction
 from dlc.diag import InternalError
-from dlc.ir.core import AdtDecl, Attr, Function, Module, Signature
+from dlc.ir.core import AdtDecl, Attr, Function, Module, Signature, freeze_attrs
 from dlc.ir.tangent import declare_tangent, tangent_type
 from dlc.lower.entry import entry_function, needs_checks
 from dlc.lower.expression import lower_expression
@@ -21,11 +22,15 @@ from dlc.ops.build import Builder, DimNames
 from dlc.typesys.surface import UNIT, short
 from dlc.typesys.types import Type
 
+_ENTRY: Mapping[str, Attr] = MappingProxyType({"entry": True, "public": True})
+"""Attributes of functions that are called from outside."""
+
 
 @dataclass(frozen=True)
 class OnnxFunction:
     """A model that came from ONNX, as IR: the function to call, and what it needs beside it. Its
-    parameters are the leaves of the model record, then the call's arguments."""
+    parameters are the leaves of the model record, then the call's arguments; its dims are the
+    symbolic dims of the inputs. Names of functions of several models must differ."""
 
     function: str
     module: Module
@@ -62,6 +67,7 @@ class Lowering:
         self._helpers: dict[Hashable, Signature] = {}
         self._made: dict[str, Function | None] = {}
         self._linked: dict[str, Module] = {}
+        self._foreign = {n for m in onnx.values() for n in m.module.functions}
 
     # -- what functions ask for
 
@@ -85,10 +91,9 @@ class Lowering:
             raise InternalError(f"no function of the ONNX model `{model}`", stage="lower")
         given = self._onnx[model]
         if model not in self._linked:
-            for name in given.module.functions:
-                if name in self._made:
-                    raise InternalError(f"two functions named `{name}`", stage="lower")
-            self._made.update(given.module.functions)
+            for name, fn in given.module.functions.items():
+                kept = {k: a for k, a in fn.attrs.items() if k not in _ENTRY}
+                self._made[name] = replace(fn, attrs=freeze_attrs(kept))
             self._linked[model] = given.module
         return given.module.functions[given.function].signature
 
@@ -96,7 +101,7 @@ class Lowering:
 
     def _name(self, base: str) -> str:
         name, n = base, 1
-        while name in self._made:
+        while name in self._made or name in self._foreign:
             n += 1
             name = f"{base}${n}"
         self._made[name] = None
@@ -167,7 +172,7 @@ class Lowering:
         fn = self.checked.instance(self.checked.entry(function, consts))
         name = self._name(short(fn.name))
         layout = self.layout
-        attrs: dict[str, Attr] = {"entry": True, "public": True}
+        attrs: dict[str, Attr] = dict(_ENTRY)
         probe = signature_of(layout, fn, name)
         if not needs_checks(layout, probe):
             if fn.key not in self._callees:
@@ -187,7 +192,7 @@ class Lowering:
         fn = TypedFunction(
             key, name, (), (), UNIT, (), test.body, PURE, None, None, None, False, test.span
         )
-        self._register(fn, name, {"entry": True, "public": True, "test": test.name})
+        self._register(fn, name, {**_ENTRY, "test": test.name})
         return name
 
     def module(self) -> Module:

@@ -9,10 +9,16 @@ import pytest
 
 from dlc import evaluate
 from dlc.autodiff.expand import differentiate
+from dlc.check.onnx_model import OnnxSignature
 from dlc.check.program import check_program
 from dlc.diag import SourceFile
+from dlc.ir.reader import read_module
 from dlc.lower.lowered import Lowered, lower
+from dlc.lower.program import OnnxFunction
 from dlc.ops.verify import verify
+from dlc.typesys.dims import Dim
+from dlc.typesys.dtypes import F32, I32
+from dlc.typesys.surface import Tensor
 
 RNG = np.random.default_rng(5)
 
@@ -379,3 +385,46 @@ def test_element_types():
     assert list(dot) == [20000] and n == 600 and t
     close(m, x.astype(np.float64).mean(), 1e-2)
     close(np.float32(mb), x.astype(np.float64).mean(), 1e-2)
+
+
+# -- models from ONNX
+
+
+BACKBONE = """fn @Backbone.graph[batch](%w: f32[2, 3], %x: f32[batch, 3])
+    -> (f32[batch, 2], i32[k]) def k {entry=true} {
+  %y = contract %x, %w {spec="bi,oi->bo"} : f32[batch, 2]
+  %c = const {value=array(bool, [3], [true, false, true])} : bool[3]
+  %i = nonzero_indices %c def k_1 : i32[k_1]
+  return %y, %i {dims=[dim(k_1)]}
+}
+"""
+
+
+def test_a_model_from_onnx_is_called():
+    text = """import onnx "b.onnx" as Backbone
+model Net[D]:
+    backbone: Backbone
+    gain: f32[D]
+export fn f(m: Net, x: f32[3]) -> (f32[m.D], i32):
+    ys, kept = m.backbone([x])
+    y: f32[m.D] = ys[0]
+    return y * m.gain, sum(0 * kept + 1)
+"""
+    batch, k = Dim.sym("batch"), Dim.sym("k")
+    signature = OnnxSignature(
+        "b.onnx",
+        (("x", Tensor(F32, (batch, Dim.const(3)))),),
+        (Tensor(F32, (batch, Dim.const(2))), Tensor(I32, (k,))),
+        (("w", Tensor(F32, (Dim.const(2), Dim.const(3)))),),
+    )
+    checked = check_program(SourceFile("t.dl", text), onnx=lambda path, span: signature)
+    function = OnnxFunction("Backbone.graph", read_module(BACKBONE))
+    made = lower(checked, onnx={"t.Backbone": function})
+    verify(made.module)
+    assert "entry" not in made.module.functions["Backbone.graph"].attrs
+    w, gain, x = f32(2, 3), f32(2), f32(3)
+    y, n = evaluate.run(made.module, "f", [w, gain, x])
+    close(y, (w @ x) * gain)
+    assert n == 2
+    with pytest.raises(evaluate.RunError):
+        evaluate.run(made.module, "f", [w, f32(3), x])
