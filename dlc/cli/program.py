@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dlc.check.program import Checked
     from dlc.driver.build import Program
     from dlc.driver.options import Options
+    from dlc.ir.core import Module
     from dlc.lower.lowered import Lowered
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,8 +117,21 @@ def net_of(program: Program, options: Options) -> Net:
     from dlc.artifact.python.net import Net
     from dlc.driver.build import build
 
+    if options.target == "evaluate":
+        program = replace(program, module=_without_derivatives(program.module, options))
     made = build(program, options)
     return Net(made.artifact, params=made.params)
+
+
+def _without_derivatives(module: Module, options: Options) -> Module:
+    """What the evaluator takes: the module as it was written, unless it asks for derivatives, which
+    are IR passes."""
+    from dlc.driver.stages import Clock, differentiated
+    from dlc.ir.core import walk
+    from dlc.ir.structure import GRADIENTS
+
+    asks = any(op.name in GRADIENTS for fn in module.functions.values() for op in walk(fn.body))
+    return differentiated(module, options, Clock(())) if asks else module
 
 
 def give_weights(net: Net, weights: str | None, seed: int, sizes: Mapping[str, int]) -> None:
@@ -128,16 +143,22 @@ def give_weights(net: Net, weights: str | None, seed: int, sizes: Mapping[str, i
         if weights is not None:
             raise click.UsageError("--weights: this program has no model parameters")
         return
+    layout = net.artifact.manifest.layout
+    known = {d for s in net.interface.parameter_sets for d, _ in (*s.defaults, *s.fixed)}
+    if weights is not None:
+        # Some dims are only told: no weight's shape shows them.
+        known |= {name for w in layout.weights for d in w.shape for name in d.symbols()}
+    else:
+        known |= set(sizes)
+    missing = [d for d in layout.dims if d not in known]
+    if missing:
+        example = ",".join(f"{d.rsplit('.', 1)[-1]}=…" for d in missing)
+        other = "" if weights is not None else ", or --weights FILE"
+        text = f"the weights' sizes are not known: {', '.join(missing)}"
+        raise click.UsageError(f"{text}; give --bind {example}{other}")
     if weights is not None:
         net.load(weights)
         return
-    wanted = net.artifact.manifest.layout.dims
-    known = {d for s in net.interface.parameter_sets for d, _ in (*s.defaults, *s.fixed)}
-    missing = [d for d in wanted if d not in known and d not in sizes]
-    if missing:
-        example = ",".join(f"{d.rsplit('.', 1)[-1]}=…" for d in missing)
-        text = f"the weights' sizes are not known: {', '.join(missing)}"
-        raise click.UsageError(f"{text}; give --bind {example}, or --weights FILE")
     try:
         net.init(seed, **sizes)
     except WeightsError as e:
