@@ -140,14 +140,10 @@ class Net:
             known.update(self._params.dims)
         fixed = self._fixed()
         known.update(fixed)
-        for name, n in given.items():
-            hits = [d for d in self._layout.dims if d == name or d.rsplit(".", 1)[-1] == name]
-            if len(hits) != 1:
-                names = ", ".join(hits or self._layout.dims)
-                raise TypeError(f"init: {name} is {'one of' if hits else 'none of'} {names}")
-            if hits[0] in fixed and fixed[hits[0]] != n:
-                raise TypeError(f"init: {name} was bound to {fixed[hits[0]]} when compiling")
-            known[hits[0]] = int(n)
+        for name, n in self._named(given, "init").items():
+            if name in fixed and fixed[name] != n:
+                raise TypeError(f"init: {name} was bound to {fixed[name]} when compiling")
+            known[name] = n
         missing = [d for d in self._layout.dims if d not in known]
         if missing:
             short = missing[0].rsplit(".", 1)[-1]
@@ -157,14 +153,29 @@ class Net:
             raise ValueError(f"init: {bad} is {known[bad]}, which is no size")
         return known
 
-    def load(self, weights: Source | Params) -> Params:
+    def load(self, weights: Source | Params, **dims: int) -> Params:
         """Takes weights from a file (safetensors, npz), a mapping, or another program's parameters.
+        Dims that no weight shows are given by name.
 
         Raises CompileError that lists everything missing, unexpected or misshapen."""
+        bound = {**self._named(dims, "load"), **self._fixed()}
         if isinstance(weights, Params):
+            known = {d: n for d, n in weights.dims.items() if d in self._layout.dims}
+            bound = {**known, **bound}
             weights = weights.arrays()
-        self._params = Params.matched(self._layout, read_weights(weights), self._fixed())
+        self._params = Params.matched(self._layout, read_weights(weights), bound)
         return self._params
+
+    def _named(self, given: Mapping[str, int], call: str) -> dict[str, int]:
+        """Numbers by the full names of dims."""
+        out: dict[str, int] = {}
+        for name, n in given.items():
+            hits = [d for d in self._layout.dims if d == name or d.rsplit(".", 1)[-1] == name]
+            if len(hits) != 1:
+                names = ", ".join(hits or self._layout.dims)
+                raise TypeError(f"{call}: {name} is {'one of' if hits else 'none of'} {names}")
+            out[hits[0]] = int(n)
+        return out
 
     # -- calls (what entries ask of their runner)
 

@@ -33,7 +33,7 @@ def match(layout: BlockLayout, given: Mapping[str, Array], bound: Mapping[str, i
     """Finds every weight; `bound` are dims that are known already.
 
     Raises CompileError with one diagnostic for each problem: E0910 (missing), E0911 (unexpected),
-    E0912 (misshapen), E0913 (wrong element type)."""
+    E0912 (misshapen), E0913 (wrong element type), E0916 (a dim that no weight shows)."""
     used: set[str] = set()
     found: dict[int, Array] = {}
     problems: list[Diagnostic] = []
@@ -55,6 +55,8 @@ def match(layout: BlockLayout, given: Mapping[str, Array], bound: Mapping[str, i
     shapes = {i: x.shape for i, x in found.items()}
     dims, wrong = solve(layout, shapes, bound)
     problems += wrong
+    if not problems:
+        problems += [_unseen(d) for d in layout.dims if d not in dims]
     if problems:
         raise CompileError(problems)
     return Matched(tuple(found[i] for i in range(len(layout.weights))), dims)
@@ -218,3 +220,10 @@ def _contradiction(
         else:
             found = found.with_note(f"{s} = {dims[s]} was bound before")
     return found
+
+
+def _unseen(dim: str) -> Diagnostic:
+    """A dim that is in no weight's shape (the slots of a memory, say) and is not bound."""
+    short = dim.rsplit(".", 1)[-1]
+    found = error("E0916", f"no weight shows how large `{dim}` is")
+    return found.with_help(f"say it: net.load(weights, {short}=…), or bind it: --bind {dim}=…")

@@ -54,6 +54,13 @@ CODES: tuple[Code, ...] = (
         shown_by="tests/unit/artifact/test_weights.py::test_malformed_files",
     ),
     Code(
+        "E0916",
+        "a dim that no weight shows",
+        "A model may have a dim that is in none of its weights' shapes, such as the number of "
+        "slots of a memory. Reading weights cannot find it, so it has to be given.",
+        shown_by="tests/programs/test_samples.py::test_a_dim_that_no_weight_shows",
+    ),
+    Code(
         "E0930",
         "a file cannot be written",
         "The files of an artefact are written beside their place and moved there "

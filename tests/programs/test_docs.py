@@ -1,0 +1,60 @@
+"""Every program and command shown in the README and the pages of `docs/` works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dlc.check.program import check_program
+from dlc.diag import SourceFile
+from dlc.lower.lowered import lower
+from dlc.ops.verify import verify
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(kind: str) -> list[tuple[str, str]]:
+    out: list[tuple[str, str]] = []
+    for page in PAGES:
+        for i, m in enumerate(re.finditer(rf"```{kind}\n(.*?)```", page.read_text(), re.S)):
+            out.append((f"{page.name}:{i}", m.group(1)))
+    return out
+
+
+@pytest.mark.parametrize(("name", "text"), blocks("dl"), ids=lambda x: x if ":" in x[:40] else "")
+def test_programs(name: str, text: str) -> None:
+    checked = check_program(SourceFile(name, text))
+    verify(lower(checked, tests=True).module)
+
+
+def commands() -> list[str]:
+    text = (ROOT / "README.md").read_text()
+    return [line for line in text.splitlines() if line.startswith("dlc ")]
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(commands()) >= 4
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlc.cli.app import run
+
+    args = [a.replace("build/", f"{tmp_path}/") for a in shlex.split(line)[1:]]
+    monkeypatch.chdir(ROOT)
+    assert run(args) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), blocks("python"), ids=lambda x: x if ":" in x[:40] else ""
+)
+def test_python(name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "import dlc" not in text:
+        pytest.skip("not a program")
+    source = text.replace('"samples/', f'"{ROOT}/samples/')
+    monkeypatch.chdir(tmp_path)
+    exec(compile(source, name, "exec"), {})
