@@ -143,9 +143,7 @@ def report(
         "Python": float(np.abs(from_c - called).max()) / scale,
     }
     majority = float(np.bincount([s.label for s in data.held_out]).max()) / count
-    say(
-        f"{steps} steps. The C program, linked without Python, classified {count} held-out functions:"
-    )
+    say(f"{steps} steps. A C program without Python classified {count} held-out functions:")
     say(f"  accuracy      {right / count:6.1%}   (always the commonest class: {majority:.1%})")
     say(f"  time a tree   {us:6.1f} µs (numpy by hand, one by one: {numpy_us:.0f} µs)")
     differences = ", ".join(f"{k} {v:.1e}" for k, v in errors.items())

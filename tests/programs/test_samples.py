@@ -109,7 +109,7 @@ CASES = [
          lambda n, r, d: [tree(n, r, d["V"], int(r.choice([1, 1, 2, 3, 9, 20])))],
          ("V", "D", "H", "C")),
     Case("treelstm", "train",
-         lambda n, r, d: [tree(n, r, d["V"], int(r.choice([1, 2, 9]))), int(r.integers(d["C"])), 0.1],
+         lambda n, r, d: [tree(n, r, d["V"], int(r.choice([1, 2, 9]))), 1, 0.1],
          ("V", "D", "H", "C")),
     Case("graph_nets", "gcn", _gcn),
     Case("graph_nets", "gat", _gat, ("F", "D")),
