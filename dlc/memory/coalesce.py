@@ -31,6 +31,8 @@ class Placed:
     classes: Classes
     rings: Mapping[Op, tuple[Ring, ...]]
     direct: Direct
+    early: Mapping[Op, tuple[Value, ...]]
+    """Values on the heap for which room must be made before an operation, not where they are."""
 
     def elided(self, op: Op) -> bool:
         """Whether a copy copies nothing, because both are the same bytes."""
@@ -48,13 +50,13 @@ def coalesce(n: Normal) -> Placed:
     rings = place_loops(c)
     merger.elide_copies()
     merger.elide_boxes()
-    merger.place_pieces()
+    early = merger.place_pieces()
     direct = rows_written_directly(c, n.fn.body)
     merger.elementwise_in_place()
     table: dict[Op, tuple[Ring, ...]] = {}
     for r in rings:
         table[r.op] = (*table.get(r.op, ()), r)
-    return Placed(n, live, c, table, direct)
+    return Placed(n, live, c, table, direct, early)
 
 
 def all_ops(r: Region) -> Iterator[Op]:
@@ -142,23 +144,51 @@ class _Merger:
         if len(cls.members) > 1 or cls.pinned is not None or cls.frozen:
             return False
         maker = self.makers.get(v)
-        return self.c.live.region[k] == region and maker is not None and not maker.regions
+        if maker is None or maker.name in ("if", "match", "for", "loop", "undef"):
+            return False
+        return self.c.live.region[k] == region
 
-    def place_pieces(self) -> None:
-        """Operands of `concat` are made where they belong, if they are dense there."""
+    def place_pieces(self) -> dict[Op, tuple[Value, ...]]:
+        """Operands of `concat` are made where they belong, if they are dense there. Where that is
+        on the heap, gives the operation before which room must be made."""
+        early: dict[Op, tuple[Value, ...]] = {}
         for op in self.inner_first:
-            if op.name != "concat" or self.n.kinds[op.result] is not Kind.SLOT:
+            if op.name != "concat":
                 continue
-            axis = op.attr_int("axis")
-            if any(d != ONE for d in op.result.tensor.shape[:axis]):
+            v, axis = op.result, op.attr_int("axis")
+            on_heap = self.n.kinds[v] is Kind.HEAP
+            if any(d != ONE for d in v.tensor.shape[:axis]):
                 continue
-            r = self.index[op.result]
-            at, row = ZERO, _row_size(op.result, axis)
+            if on_heap and self.n.sizes.of_type(v.tensor) is None:
+                continue
+            r, at, row = self.index[v], ZERO, _row_size(v, axis)
+            first: Op | None = None
             for x in op.operands:
                 source = whole_source(self.n, x)
-                if source is not None:
-                    self.c.merge(r, self.index[source], at * row, exempt=1 << r)
+                if source is not None and self._place_piece(r, source, at * row, on_heap):
+                    first = self._earlier(first, self.makers.get(source))
                 at = at + x.tensor.shape[axis]
+            if on_heap and first is not None:
+                early[first] = (*early.get(first, ()), v)
+        return early
+
+    def _place_piece(self, r: int, source: Value, at: Dim, on_heap: bool) -> bool:
+        """Merges a piece into result `r` of a concat, from element `at` on."""
+        k = self.index[source]
+        if not on_heap:
+            return self.c.merge(r, k, at, exempt=1 << r)
+        cls = self.c.home[k]
+        if cls.kind is not Kind.SLOT or not self._is_plain(source, self.c.live.region[r]):
+            return False
+        cls.kind = self.n.kinds[source] = Kind.HEAP
+        if self.c.merge(r, k, at, exempt=1 << r):
+            return True
+        cls.kind = self.n.kinds[source] = Kind.SLOT
+        return False
+
+    def _earlier(self, a: Op | None, b: Op | None) -> Op | None:
+        steps = self.c.live.steps
+        return b if a is None or (b is not None and steps[b] < steps[a]) else a
 
     def elementwise_in_place(self) -> None:
         """A map's result takes the storage of an operand that is read point by point, then dead."""

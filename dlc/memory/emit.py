@@ -139,6 +139,7 @@ class _Emitter:
     def op(self, op: Op) -> None:
         for insert in self.p.direct.inserts.get(op, ()):
             self.w.check_part(insert)
+        self.w.early_rooms(op)
         control = {
             "if": self.branch,
             "match": self.match,

@@ -21,7 +21,7 @@ from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I32, DType
 from dlc.typesys.types import TensorType
 
-MAX_INPUTS, MAX_RESULTS, MAX_BODY = 14, 4, 64
+MAX_INPUTS, MAX_RESULTS, MAX_BODY = 18, 8, 64
 
 
 def fuse(fn: Function) -> Function:

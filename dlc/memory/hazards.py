@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dlc.ir.core import Function, Op, Region, Value
 from dlc.ir.rewrite import used_values
 from dlc.memory.access import VIEWS
-from dlc.memory.facts import is_list, is_tensor, updated
+from dlc.memory.facts import is_tensor, updated
 
 Owned = Mapping[str, frozenset[int]]
 
@@ -42,7 +42,7 @@ class _Block:
 
 
 def lists_changed_under(fn: Function, owned: Owned) -> frozenset[Value]:
-    """Tensors taken from lists that are read when a list of that type may have been changed."""
+    """Tensors taken from lists that are read when that very list is about to change."""
     out: set[Value] = set()
     for r in _blocks(fn.body):
         if any(op.name == "list_get" for op in r.ops):
@@ -55,12 +55,9 @@ def _taken_before_change(b: _Block) -> Iterator[Value]:
     for i, op in enumerate(b.ops):
         if op.name != "list_get":
             continue
-        t = op.operands[0].type
         for v in op.results:
             last = b.last_seen(v)
-            if is_tensor(v) and any(
-                i < j <= last and is_list(x) and x.type == t for j, x in b.changes
-            ):
+            if is_tensor(v) and any(i < j <= last and x is op.operands[0] for j, x in b.changes):
                 yield v
 
 

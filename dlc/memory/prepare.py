@@ -7,7 +7,15 @@ from __future__ import annotations
 from dlc.ir.core import Function, Op, Region, Value, freeze_attrs, walk
 from dlc.ir.rewrite import Substitution, rewrite, used_values
 from dlc.memory.access import VIEWS
-from dlc.memory.facts import ACCUMULATES, is_elementwise, is_removable, is_tensor, updated
+from dlc.memory.facts import (
+    ACCUMULATES,
+    is_elementwise,
+    is_removable,
+    is_scalar,
+    is_tensor,
+    may_fail,
+    updated,
+)
 from dlc.memory.fuse import fuse
 from dlc.memory.maps import expand_maps
 from dlc.memory.sink import sink_slices
@@ -23,22 +31,36 @@ def prepare(fn: Function) -> Function:
 
 def without_aliases(fn: Function) -> Function:
     """Drops operations that give their operand a second name: `stop_grad`, views that change
-    nothing, `retype` of what is not a tensor."""
+    nothing, `retype` of what is not a tensor. A view of equal elements is such a tensor itself."""
     s = Substitution()
+    elements: dict[Value, Value] = {}
+    """For tensors of equal elements, the element."""
 
     def change(op: Op) -> list[Op] | None:
         if op.name == "stop_grad" or (op.name == "retype" and not is_tensor(op.result)):
             s.values[op.result] = op.operands[0]
             return []
-        if op.name in ("broadcast", "reshape", "retype", "transpose"):
-            (x,), y = op.operands, op.result
-            idle = op.name != "transpose" or op.attr_ints("perm") == tuple(range(y.tensor.rank))
-            if x.type == y.type and idle:
-                s.values[y] = x
-                return []
-        return None
+        if op.name not in VIEWS:
+            return None
+        x, y = op.operands[0], op.result
+        idle = op.name != "transpose" or op.attr_ints("perm") == tuple(range(y.tensor.rank))
+        if x.type == y.type and idle and op.name in _RENAMING:
+            s.values[y] = x
+            return []
+        element = x if is_scalar(x) else elements.get(x)
+        if element is None or may_fail(op):
+            return None
+        if is_scalar(y):
+            s.values[y] = element
+            return []
+        elements[y] = element
+        attrs = freeze_attrs({"shape": y.tensor.shape})
+        return [Op("broadcast", (element,), (y,), attrs, (), (), op.loc)]
 
     return fn.with_body(rewrite(fn.body, change, s))
+
+
+_RENAMING = frozenset({"broadcast", "reshape", "retype", "transpose"})
 
 
 def without_unused(fn: Function) -> Function:

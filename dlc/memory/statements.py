@@ -119,12 +119,20 @@ class Writer:
             return
         classes, index = self.places.p.classes, self.places.p.live.index
         mine = classes.of_value(v)
+        if any(classes.of_value(w) is mine for ws in self.places.p.early.values() for w in ws):
+            return
         for x in op.operands:
             root = self.n.root(x)
             if root is not None and root in index and classes.of_value(root) is mine:
                 return
         t = v.tensor
         self.put(Alloc(self.places.reg(v), t.dtype, t.size if size is None else size, op.loc))
+
+    def early_rooms(self, op: Op) -> None:
+        """Storage of what the operation makes only a piece of."""
+        for v in self.places.p.early.get(op, ()):
+            t = v.tensor
+            self.put(Alloc(self.places.reg(v), t.dtype, t.size, op.loc))
 
     def rooms(self, op: Op) -> None:
         for v in op.results:
