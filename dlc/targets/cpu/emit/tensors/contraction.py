@@ -159,7 +159,7 @@ def _emit_around(
     loops = [*free, *summed]
     sizes = [b.dim(c.size) for c in loops]
     strides = [[b.dim(d) for d in c.strides] for c in loops]
-    prepared = product.prepare(b, name)
+    prepared = product.prepare(b)
     add: Value = Value("i1", "true" if accumulate else "false")
     if summed and not accumulate:
         _clear_if_empty(b, operands, free, product, sizes[len(free) :])

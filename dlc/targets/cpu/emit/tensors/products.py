@@ -10,7 +10,7 @@ from dlc.targets.cpu.emit.nest import ONE, ZERO
 from dlc.targets.cpu.kernels import kernel
 from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.kernels.operands import OPERANDS
-from dlc.targets.cpu.llvm import Value
+from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Value
 from dlc.typesys.dims import Dim
 
 Form = Literal["dot", "outer", "gemv_n", "gemv_t", "gemm", "rows"]
@@ -60,24 +60,19 @@ class Product:
         b = "n" if self.b[1] == ONE else "t" if self.b[0] == ONE else None
         return None if a is None or b is None or (a, b) == ("t", "t") else a + b
 
-    def prepare(self, body: Body, name: str) -> Prepared:
+    def prepare(self, body: Body) -> Prepared:
         """Sizes and strides as values, computed where they stay known."""
         dims = (self.m, self.n, self.k, *self.a, *self.b, *self.c)
-        form = self.form() or "rows"
-        memory = OPERANDS[name].memory("a")
-        buffer = body.f.alloca(memory, COPIED) if form == "rows" else None
-        return Prepared(self, form, tuple(body.dim(d) for d in dims), buffer)
+        return Prepared(self, self.form() or "rows", tuple(body.dim(d) for d in dims))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A product, how to do it, and the values of m, n, k and of its six strides. `buffer` has room
-    for COPIED elements of a."""
+    """A product, how to do it, and the values of m, n, k and of its six strides."""
 
     product: Product
     form: Form
     values: tuple[Value, ...]
-    buffer: Value | None
 
     @property
     def variant(self) -> str:
@@ -106,30 +101,38 @@ def emit_product(
     elif form == "dot":
         _emit_dot(body, name, k, a, b, c, add)
     else:
-        _emit_rows(body, name, p, (a, b, c), add)
+        rows = _rows_function(module, name)
+        f.call(rows, m, n, k, a, a_row, a_col, b, b_col, c, c_row, add)
 
 
-def _emit_rows(
-    body: Body, name: str, p: Prepared, addresses: tuple[Value, Value, Value], add: Value
-) -> None:
-    """c[i] (+)= b^T a[i], row by row, COPIED elements of a at a time; even for k = 0, which must
-    write zeros."""
-    f = body.f
+def _rows_function(module: Module, name: str) -> Function:
+    """`dlc.rows(m, n, k, a, a_row, a_col, b, b_col, c, c_row, add)`: c[i] (+)= b^T a[i], row by row,
+    COPIED elements of a at a time; even for k = 0, which must write zeros."""
     ops = OPERANDS[name]
-    a, b, c = addresses
-    m, n, k, a_row, a_col, _, b_col, c_row, _ = p.values
-    buffer = p.buffer
-    assert buffer is not None
-    copy = kernel(f.module, "copy2", ops.a)
-    gemv = kernel(f.module, "gemv", name, "n")
-    with f.loop(0, m, name="row") as row, f.loop(0, f.imax(k, 1), COPIED, name="part") as part:
-        count = f.imin(f.sub(k, part.index), COPIED)
-        at = f.add(f.mul(row.index, a_row), f.mul(part.index, a_col))
-        source = f.gep(ops.memory("a"), a, at)
-        f.call(copy, buffer, 0, 1, source, 0, a_col, 1, count)
-        to = f.gep(ops.memory("c"), c, f.mul(row.index, c_row))
-        more = f.or_(add, f.icmp("ne", part.index, 0))
-        f.call(gemv, n, count, f.gep(ops.memory("b"), b, part.index), b_col, buffer, to, more)
+    sizes = ((INDEX, "m"), (INDEX, "n"), (INDEX, "k"))
+    a = (("ptr", "a"), (INDEX, "a_row"), (INDEX, "a_col"))
+    b = (("ptr", "b"), (INDEX, "b_col"))
+    c = (("ptr noalias", "c"), (INDEX, "c_row"), ("i1", "add"))
+
+    def emit() -> tuple[Function, str]:
+        f = Builder(module, f"dlc.rows.{name}", "void", (*sizes, *a, *b, *c), inline="never")
+        m, n, k, a_at, a_row, a_col, b_at, b_col, c_at, c_row, add = f.params
+        buffer = f.alloca(ops.memory("a"), COPIED)
+        copy, gemv = kernel(module, "copy2", ops.a), kernel(module, "gemv", name, "n")
+        some = f.imax(k, 1)
+        with f.loop(0, m, name="row") as row, f.loop(0, some, COPIED, name="part") as part:
+            count = f.imin(f.sub(k, part.index), COPIED)
+            at = f.add(f.mul(row.index, a_row), f.mul(part.index, a_col))
+            source = f.gep(ops.memory("a"), a_at, at)
+            f.call(copy, buffer, 0, 1, source, 0, a_col, 1, count)
+            to = f.gep(ops.memory("c"), c_at, f.mul(row.index, c_row))
+            more = f.or_(add, f.icmp("ne", part.index, 0))
+            w = f.gep(ops.memory("b"), b_at, part.index)
+            f.call(gemv, n, count, w, b_col, buffer, to, more)
+        f.ret()
+        return f.finish()
+
+    return module.function(f"dlc.rows.{name}", emit)
 
 
 def _emit_dot(body: Body, name: str, k: Value, a: Value, b: Value, c: Value, add: Value) -> None:
