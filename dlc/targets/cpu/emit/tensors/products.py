@@ -106,8 +106,8 @@ def emit_product(
 
 
 def _rows_function(module: Module, name: str) -> Function:
-    """`dlc.rows(m, n, k, a, a_row, a_col, b, b_col, c, c_row, add)`: c[i] (+)= b^T a[i], row by row,
-    COPIED elements of a at a time; even for k = 0, which must write zeros."""
+    """`dlc.rows(m, n, k, a, a_row, a_col, b, b_col, c, c_row, add)`: c[i] (+)= b^T a[i], row by
+    row, COPIED elements of a at a time; even for k = 0, which must write zeros."""
     ops = OPERANDS[name]
     sizes = ((INDEX, "m"), (INDEX, "n"), (INDEX, "k"))
     a = (("ptr", "a"), (INDEX, "a_row"), (INDEX, "a_col"))
