@@ -130,6 +130,8 @@ def _plain(what: str, t: surface.Type, raw: Any) -> Step:
         case surface.Tensor():
             return _tensor(what, t, raw)
         case surface.Key():
+            if _is_constructed(raw):
+                raise ValueError(f"`{what}` must be a whole number, not {_kind(raw)}")
             return int(tensors.key(what, _number(raw)))
         case surface.Graph():
             return _graph(what, raw)

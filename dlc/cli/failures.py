@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,11 @@ from dlc.diag import Diagnostic, SourceFile, error
 
 if TYPE_CHECKING:
     from dlc.check.program import Checked
+
+_PLACE = re.compile(
+    r"(?P<message>.*?)(?: at (?=\S+$)| \()(?P<file>[^()\n]+?):\d+:\d+\)?", re.DOTALL
+)
+"""A message that ends with its place."""
 
 _HELPS: Mapping[str, str] = {
     "arena": "the call needs more memory than this machine has",
@@ -20,9 +26,8 @@ _HELPS: Mapping[str, str] = {
 
 def diagnostic(e: CallError, checked: Checked | None = None) -> Diagnostic:
     """The code is the status (`ASSERT`, `BOUNDS`, `SHAPE`, …)."""
-    message, _, where = str(e).rpartition(" at ")
-    if not e.line or not where:
-        message = str(e)
+    m = _PLACE.fullmatch(str(e))
+    message, where = (str(e), "") if m is None else (m["message"], m["file"])
     found = error((e.status or "failed").upper(), message)
     if e.line and checked is not None:
         source = _source(checked, where)
@@ -30,16 +35,13 @@ def diagnostic(e: CallError, checked: Checked | None = None) -> Diagnostic:
             start = source.line_start(e.line) + max(e.column, 1) - 1
             found = error(found.code, message, source.span(start, start + 1))
         elif where:
-            found = found.with_note(f"at {where}")
-    elif e.line and where:
-        found = found.with_note(f"at {where}")
+            found = found.with_note(f"at {where}:{e.line}:{e.column}")
     help_ = _HELPS.get(e.status)
     return found if help_ is None else found.with_help(help_)
 
 
 def _source(checked: Checked, where: str) -> SourceFile | None:
-    file = where.rsplit(":", 2)[0]
     for name, source in checked.modules.items():
-        if file in (source.name, name):
+        if where in (source.name, name):
             return source
     return None

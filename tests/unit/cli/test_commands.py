@@ -1,0 +1,219 @@
+"""The commands on samples: what they print, what they refuse, how they end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlc.cli.app import run
+
+ROOT = Path(__file__).resolve().parents[3]
+TREE = str(ROOT / "samples" / "treelstm.dl")
+SIZES = ("--bind", "V=10,D=4,H=3,C=2")
+LOGITS = ("run", TREE, "--entry", "logits", *SIZES)
+KINDS = """
+type E = Num(v: f32) | Many(xs: List[E]) | Nothing
+
+export fn mixed(
+    o: Option[i32], xs: List[i32], s: Segs, w: f32[s.items], k: Key, b: bool
+) -> (f32, List[i32]):
+    return sum(w) + normal(k), xs
+
+export fn same(e: E) -> E:
+    return e
+
+export fn arcs(g: Graph, x: f32[g.nodes]) -> f32:
+    return sum(x)
+
+export fn active(x: Sparse[f32, N]) -> Sparse[f32, N]:
+    return x
+
+export fn small(x: f32) -> f32:
+    assert x < 1.0, "x is small"
+    return x
+
+export fn inc(x: mut f32[N], n: i32):
+    x = x + 1.0
+
+test "half":
+    assert small(0.5) < 0.7, "half is less"
+
+test "wrong":
+    assert small(0.5) > 0.7, "half is more"
+"""
+
+
+@pytest.fixture
+def kinds(tmp_path: Path) -> str:
+    path = tmp_path / "kinds.dl"
+    path.write_text(KINDS)
+    return str(path)
+
+
+def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    status = run(args)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return status, out, err
+
+
+def test_help_imports_little() -> None:
+    code = (
+        "import sys; from dlc.cli.app import run; run(['--help']);"
+        "print([m for m in ('numpy', 'llvmlite', 'onnx', 'rich', 'lark') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_back_ends_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = []
+    for target in ("evaluate", "cpu"):
+        status, out, _ = call(
+            capsys, *LOGITS, "--target", target, "--json", "--in", "t=Node(Leaf(1), Leaf(2))"
+        )
+        assert status == 0
+        seen.append(json.loads(out)["result"])
+    assert len(seen[0]) == 2 and np.any(seen[0])
+    np.testing.assert_allclose(seen[0], seen[1], rtol=1e-5)
+
+
+def test_every_kind_of_input(
+    capsys: pytest.CaptureFixture[str], kinds: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "w.npy", np.arange(3.0))
+    np.savez(tmp_path / "g.npz", src=[0, 1], dst=[1, 2], nodes=4)
+    inputs = [f"w=@{tmp_path / 'w.npy'}", "o=None", "xs=[7]", "s=2,0,1", "k=5", "b=false"]
+    given = [x for i in inputs for x in ("--in", i)]
+    status, out, _ = call(capsys, "run", kinds, "--entry", "mixed", *given, "--json")
+    assert status == 0 and json.loads(out)["result.1"] == [7]
+    value = "Many([Num(1.5), Nothing, Many([])])"
+    status, out, _ = call(capsys, "run", kinds, "--entry", "same", "--in", f"e={value}")
+    assert (status, out.strip()) == (0, value)
+    graph = ("--in", f"g=@{tmp_path / 'g.npz'}", "--in", "x=1,2,3,4")
+    assert call(capsys, "run", kinds, "--entry", "arcs", *graph)[:2] == (0, "10.0\n")
+    _, out, _ = call(capsys, "run", kinds, "--entry", "active", "--in", "x=0,2,0")
+    assert out.strip() == "Sparse([1], [2.], 3)"
+    mutable = ("--in", "x=1,2", "--in", "n=0")
+    assert call(capsys, "run", kinds, "--entry", "inc", *mutable)[:2] == (0, "[2., 3.]\n")
+
+
+def test_results_in_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "y.npy"
+    assert call(capsys, *LOGITS, "--in", "t=Leaf(1)", "--out", str(path))[0] == 0
+    assert np.load(path).shape == (2,)
+
+
+def test_statuses_show_their_line(capsys: pytest.CaptureFixture[str], kinds: str) -> None:
+    status, _, err = call(capsys, "run", kinds, "--entry", "small", "--in", "x=2")
+    assert status == 1
+    assert "error[ASSERT]: small: x is small" in err
+    assert 'assert x < 1.0, "x is small"' in err
+    status, _, err = call(capsys, *LOGITS, "--in", "t=Leaf(10)")
+    assert status == 1 and "error[BOUNDS]" in err and "m.emb[word]" in err
+    given = [x for i in ("o=1", "xs=1", "s=2", "w=1", "k=5", "b=true") for x in ("--in", i)]
+    status, _, err = call(capsys, "run", kinds, "--entry", "mixed", *given)
+    assert status == 1 and "error[SHAPE]: mixed: s" in err and "kinds.dl:" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--in", "tt=Leaf(1)"), "did you mean `t`?"),
+        (("--in", "tt=Leaf(1)"), "`t` is missing"),
+        (("--in", "t=Lea(1)"), "did you mean `Leaf`?"),
+        (("--in", "t=Leaf(1, 2)"), "has 1 field, not 2"),
+        (("--in", "t=Node(Leaf(1)"), "never closed"),
+        (("--in", "t=3"), "must be a Tree"),
+        (("--in", "t=@nothing.npy"), "cannot read nothing.npy"),
+        (("--in", "m=3", "--in", "t=Leaf(1)"), "`m` is a model"),
+        (("--in", "t=Leaf(1)", "--out", "y.png"), "results are written as"),
+        (("--bind", "V=x"), "no whole number"),
+    ],
+)
+def test_wrong_inputs(capsys: pytest.CaptureFixture[str], args: tuple[str, ...], said: str) -> None:
+    status, out, err = call(capsys, *LOGITS, *args)
+    assert (status, out) == (2, "")
+    assert said in err
+
+
+def test_sizes_of_weights_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = call(capsys, "run", TREE, "--entry", "logits", "--in", "t=Leaf(1)")
+    assert status == 2 and "m.V, m.D, m.H, m.C" in err
+
+
+def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call(capsys, "check", TREE)[0] == 0
+    bad = tmp_path / "bad.dl"
+    bad.write_text("export fn f(x: f32) -> f32:\n    return y\n")
+    status, out, _ = call(capsys, "check", TREE, str(bad), "--json")
+    assert status == 1
+    assert json.loads(out.splitlines()[0])["level"] == "error"
+    assert call(capsys, "check", str(tmp_path / "none.dl"))[0] == 1
+
+
+def test_test_items(capsys: pytest.CaptureFixture[str], kinds: str) -> None:
+    status, out, err = call(capsys, "test", kinds)
+    assert status == 1
+    assert out.count("FAILED") == 2 and out.count("ok ") == 2
+    assert "half is more" in err and "assert small(0.5) > 0.7" in err
+    assert call(capsys, "test", kinds, "-k", "half")[0] == 0
+
+
+def test_verify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(capsys, "verify", TREE, "--entry", "logits", "--runs", "3")[:2] == (
+        0,
+        "logits: 3 runs agree\n",
+    )
+    import dlc.cli.comparison as comparison
+
+    def differs(got: object, want: object) -> str:
+        return "result: 1 instead of 2"
+
+    monkeypatch.setattr(comparison, "first_difference", differs)
+    status, out, _ = call(capsys, "verify", TREE, "--entry", "logits")
+    assert status == 4 and "DIFFERS" in out
+
+
+def test_compile_and_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "tree"
+    args = ("compile", TREE, "-o", str(out), "--entry", "logits", "-O", "0")
+    status, data, _ = call(capsys, *args, "--emit", "obj,header,ir:lower", "--json")
+    assert status == 0
+    names = sorted(Path(f).name for f in json.loads(data)["files"])
+    assert names == ["tree.h", "tree.lower.ir", "tree.manifest.json", "tree.o"]
+    assert names == sorted(p.name for p in tmp_path.iterdir())
+    status, data, _ = call(capsys, "inspect", f"{out}.o")
+    assert status == 0 and "entry logits" in data and "m.emb: f32[m.V, m.D]" in data
+    assert call(capsys, "inspect", TREE)[0] == 0
+    assert call(capsys, "inspect", str(tmp_path / "none"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--emit", "exe"),
+        ("--emit", "obje"),
+        ("--emit", "ir:none"),
+        ("--target", "sparrow"),
+        ("--target", "wasm32"),
+        ("--name", "3x"),
+        ("-Os",),
+        ("--entry", "logit"),
+        ("--weights-mode", "embed"),
+        ("-o", "-"),
+    ],
+)
+def test_compile_refuses(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, args: tuple[str, ...]
+) -> None:
+    status, out, err = call(capsys, "compile", TREE, "-o", str(tmp_path / "x"), *args)
+    assert (status, out) == (2, "") and "Error: " in err
+    assert not list(tmp_path.iterdir())
