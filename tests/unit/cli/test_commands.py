@@ -15,7 +15,9 @@ from dlc.cli.app import run
 ROOT = Path(__file__).resolve().parents[3]
 TREE = str(ROOT / "samples" / "treelstm.dl")
 SIZES = ("--bind", "V=10,D=4,H=3,C=2")
-LOGITS = ("run", TREE, "--entry", "logits", *SIZES)
+ORACLE = ("--target", "evaluate")
+"""Where the back end does not matter: compiling takes longer than the call."""
+LOGITS = ("run", TREE, "--entry", "logits", *SIZES, *ORACLE)
 KINDS = """
 type E = Num(v: f32) | Many(xs: List[E]) | Nothing
 
@@ -95,11 +97,11 @@ def test_every_kind_of_input(
     status, out, _ = call(capsys, "run", kinds, "--entry", "mixed", *given, "--json")
     assert status == 0 and json.loads(out)["result.1"] == [7]
     value = "Many([Num(1.5), Nothing, Many([])])"
-    status, out, _ = call(capsys, "run", kinds, "--entry", "same", "--in", f"e={value}")
+    status, out, _ = call(capsys, "run", kinds, *ORACLE, "--entry", "same", "--in", f"e={value}")
     assert (status, out.strip()) == (0, value)
     graph = ("--in", f"g=@{tmp_path / 'g.npz'}", "--in", "x=1,2,3,4")
-    assert call(capsys, "run", kinds, "--entry", "arcs", *graph)[:2] == (0, "10.0\n")
-    _, out, _ = call(capsys, "run", kinds, "--entry", "active", "--in", "x=0,2,0")
+    assert call(capsys, "run", kinds, *ORACLE, "--entry", "arcs", *graph)[:2] == (0, "10.0\n")
+    _, out, _ = call(capsys, "run", kinds, *ORACLE, "--entry", "active", "--in", "x=0,2,0")
     assert out.strip() == "Sparse([1], [2.], 3)"
     mutable = ("--in", "x=1,2", "--in", "n=0")
     assert call(capsys, "run", kinds, "--entry", "inc", *mutable)[:2] == (0, "[2., 3.]\n")
@@ -112,7 +114,7 @@ def test_results_in_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
 
 
 def test_statuses_show_their_line(capsys: pytest.CaptureFixture[str], kinds: str) -> None:
-    status, _, err = call(capsys, "run", kinds, "--entry", "small", "--in", "x=2")
+    status, _, err = call(capsys, "run", kinds, *ORACLE, "--entry", "small", "--in", "x=2")
     assert status == 1
     assert "error[ASSERT]: small: x is small" in err
     assert 'assert x < 1.0, "x is small"' in err
@@ -145,7 +147,7 @@ def test_wrong_inputs(capsys: pytest.CaptureFixture[str], args: tuple[str, ...],
 
 
 def test_sizes_of_weights_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = call(capsys, "run", TREE, "--entry", "logits", "--in", "t=Leaf(1)")
+    status, _, err = call(capsys, "run", TREE, *ORACLE, "--entry", "logits", "--in", "t=Leaf(1)")
     assert status == 2 and "m.V, m.D, m.H, m.C" in err
 
 
@@ -164,10 +166,12 @@ def test_test_items(capsys: pytest.CaptureFixture[str], kinds: str) -> None:
     assert status == 1
     assert out.count("FAILED") == 2 and out.count("ok ") == 2
     assert "half is more" in err and "assert small(0.5) > 0.7" in err
-    assert call(capsys, "test", kinds, "-k", "half")[0] == 0
+    assert call(capsys, "test", kinds, "-k", "half", *ORACLE)[0] == 0
 
 
-def test_verify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verify(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kinds: str
+) -> None:
     assert call(capsys, "verify", TREE, "--entry", "logits", "--runs", "3")[:2] == (
         0,
         "logits: 3 runs agree\n",
@@ -178,7 +182,7 @@ def test_verify(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
         return "result: 1 instead of 2"
 
     monkeypatch.setattr(comparison, "first_difference", differs)
-    status, out, _ = call(capsys, "verify", TREE, "--entry", "logits")
+    status, out, _ = call(capsys, "verify", kinds, "--entry", "small", "--runs", "1")
     assert status == 4 and "DIFFERS" in out
 
 
