@@ -4,6 +4,8 @@ IR to IR and keeps the meaning."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dlc.ir.core import Function, Op, Region, Value, freeze_attrs, walk
 from dlc.ir.rewrite import Substitution, rewrite, used_values
 from dlc.memory.access import VIEWS
@@ -18,13 +20,14 @@ from dlc.memory.facts import (
 )
 from dlc.memory.fuse import fuse
 from dlc.memory.maps import expand_maps
+from dlc.memory.scaling import scale_element_wise
 from dlc.memory.sink import sink_slices
 from dlc.memory.storage import inout_pairs
 
 
 def prepare(fn: Function) -> Function:
     """All steps, in order."""
-    fn = without_aliases(expand_maps(fn))
+    fn = without_aliases(scale_element_wise(expand_maps(fn)))
     fn = fuse(sink_slices(with_accumulation(fn)))
     return without_unused(fn)
 
@@ -92,8 +95,7 @@ def with_accumulation(fn: Function) -> Function:
 
     Changes the order of summation: `acc + p_0 + p_1 …`."""
     state = _Sums(fn.body)
-    state.stored.update(fn.params[p] for p, _ in inout_pairs(fn))
-    return fn.with_body(state.region(fn.body))
+    return fn.with_body(state.region(fn.body, {fn.params[p] for p, _ in inout_pairs(fn)}))
 
 
 class _Sums:
@@ -102,7 +104,8 @@ class _Sums:
         for v in used_values(body.ops):
             self.counts[v] = self.counts.get(v, 0) + 1
         self.stored: set[Value] = set()
-        """Values that live in a place of their own anyhow: parameters, carries, other sums."""
+        """Values of the present block that live in a place of their own anyhow: parameters that are
+        updated in place, carries, other sums."""
         sums = {op.results[0] for op in walk(body) if _is_sum(op)}
         self.mapped: set[Value] = set()
         """Operands of element-wise operations that will not become accumulation."""
@@ -110,6 +113,8 @@ class _Sums:
             chained = op.name == "add" and any(v in sums for v in op.operands)
             if is_elementwise(op) and not chained:
                 self.mapped.update(op.operands)
+        self.last: dict[Value, Op] = {}
+        """The last user of a value in the present block."""
         self.roots: dict[Value, Value] = {}
         for op in walk(body):
             if op.name in VIEWS:
@@ -118,14 +123,22 @@ class _Sums:
     def root(self, v: Value) -> Value:
         return self.roots.get(v, v)
 
-    def region(self, r: Region) -> Region:
-        self.stored.update(r.params)
+    def region(self, r: Region, places: Collection[Value] = ()) -> Region:
+        outer, self.stored = self.stored, {*r.params, *places}
+        out = self.block(r)
+        self.stored = outer
+        return Region(r.params, out, r.dims)
+
+    def block(self, r: Region) -> tuple[Op, ...]:
         products: dict[Value, int] = {}
         out: list[Op | None] = []
+        last = {v: op for op in r.ops for v in used_values((op,))}
+        self.last = last
         for op in r.ops:
             if op.regions:
                 regions = tuple(map(self.region, op.regions))
                 op = Op(op.name, op.operands, op.results, op.attrs, regions, op.dims, op.loc)
+                self.last = last
             at = self.product(op, products, out) if op.name == "add" else None
             if at is not None:
                 product, out[at] = out[at], None
@@ -136,7 +149,7 @@ class _Sums:
             if _is_sum(op) and not op.attr_flag("accumulate"):
                 products[op.result] = len(out)
             out.append(op)
-        return Region(r.params, tuple(op for op in out if op is not None), r.dims)
+        return tuple(op for op in out if op is not None)
 
     def product(self, op: Op, products: dict[Value, int], out: list[Op | None]) -> int | None:
         """The position of the sum that may move down to the `add` and be part of it."""
@@ -145,7 +158,9 @@ class _Sums:
         a, b = op.operands
         for acc, term in ((a, b), (b, a)):
             at = products.get(term)
-            if at is None or acc is term or acc not in self.stored or self.counts[term] > 1:
+            if at is None or acc is term or self.counts[term] > 1:
+                continue
+            if acc not in self.stored or self.last[acc] is not op:
                 continue
             product = out[at]
             assert product is not None

@@ -227,3 +227,28 @@ fn @main[M, N](%x: f32[M, N]) -> ({kinds}) {{
   return {names}
 }}""")
     assert copies(fn) == strided
+
+
+def test_scaling_is_arithmetic() -> None:
+    text = """
+fn @main[M, N](%s: f32, %x: f32[N], %y: f32[M, N]) -> (f32[N], f32[N, M]) {
+  %a = contract %s, %x {spec=",i->i"} : f32[N]
+  %b = exp %a : f32[N]
+  %c = contract %b, %y {spec="j,ij->ji"} : f32[N, M]
+  return %b, %c
+}"""
+    rng = np.random.default_rng(3)
+    args = [np.float32(2.5), *(rng.normal(size=s).astype(np.float32) for s in ((3,), (2, 3)))]
+    fn = check(text, args).functions["main"]
+    assert [type(s).__name__ for s in fn.body] == ["Map", "Map"]
+
+
+def test_sums_do_not_copy_what_is_used_later() -> None:
+    fn = function("""
+fn @main[N](%w: f32[N, N], %x: f32[N], %b: f32[N]) -> (f32[N], f32[N]) {inout=[[2, 1]]} {
+  %p = contract %w, %x {spec="ij,j->i"} : f32[N]
+  %q = add %p, %b : f32[N]
+  %c = sub %b, %x : f32[N]
+  return %q, %c
+}""")
+    assert copies(fn) == 0
