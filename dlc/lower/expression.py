@@ -10,6 +10,7 @@ from dlc.check import typed
 from dlc.diag import InternalError
 from dlc.lower import arithmetic, calls, each, higher, indexing
 from dlc.lower.builtins.table import lower_builtin
+from dlc.lower.derivatives import lower_gradient
 from dlc.lower.fixpoint import lower_fixpoint
 from dlc.lower.initialise import lower_init
 from dlc.lower.products import lower_contract, lower_sparse_product
@@ -62,7 +63,7 @@ EXPRESSIONS: Mapping[type[typed.Expression], _Handler] = MappingProxyType(
         typed.TotalCall: each.lower_total,
         typed.FixpointCall: lower_fixpoint,
         typed.InitModel: lower_init,
-        typed.Gradient: calls.lower_gradient,
+        typed.Gradient: lower_gradient,
         typed.CallOnnx: calls.lower_onnx,
     }
 )

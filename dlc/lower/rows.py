@@ -66,3 +66,28 @@ def row_numbers(s: Scope, lists: Sequence[Value], count: Dim) -> Value:
         n = s.b.emit("list_len", rows)
         seen, out = s.b.for_(s.b.dim(0), n, (seen, out), body.yield_(*new))
     return out
+
+
+def with_numbers(s: Scope, rows: Value, tangents: Value) -> Value:
+    """The tangents of the rows as rows again, with the numbers of the rows they belong to."""
+    inner = s.b.nested((SCALAR_I32, rows.type), ("i", "rows"))
+    i, out = inner.params
+    number, _ = inner.emit_many("list_get", rows, i, in_bounds=True)
+    (d,) = inner.emit_many("list_get", tangents, i, in_bounds=True)
+    region = inner.yield_(inner.emit("list_push", out, number, d))
+    init = s.b.emit_typed("list_new", rows.type)
+    (made,) = s.b.for_(s.b.dim(0), s.b.emit("list_len", rows), (init,), region)
+    return made
+
+
+def rows_of(s: Scope, rows: Value) -> Value:
+    """The rows without their numbers."""
+    assert isinstance(rows.type, ListType)
+    t = ListType(rows.type.columns[1:])
+    inner = s.b.nested((SCALAR_I32, t), ("i", "rows"))
+    i, out = inner.params
+    _, d = inner.emit_many("list_get", rows, i, in_bounds=True)
+    region = inner.yield_(inner.emit("list_push", out, d))
+    init = s.b.emit_typed("list_new", t)
+    (made,) = s.b.for_(s.b.dim(0), s.b.emit("list_len", rows), (init,), region)
+    return made

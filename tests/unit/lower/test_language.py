@@ -428,3 +428,43 @@ export fn f(m: Net, x: f32[3]) -> (f32[m.D], i32):
     assert n == 2
     with pytest.raises(evaluate.RunError):
         evaluate.run(made.module, "f", [w, f32(3), x])
+
+
+# -- tangents stored as rows
+
+
+def test_a_derivative_by_rows_keeps_their_numbers():
+    text = """fn f(g: Rows[f32, V, D], x: f32[D]) -> f32:
+    s = 0.0
+    for r, d in g:
+        s += f32(r) * dot(d, x) ** 2
+    return s
+export fn h(g: Rows[f32, V, D], x: f32[D]) -> Rows[f32, V, D]:
+    return grad(f, wrt=g)(g, x)
+"""
+    x, rows = f32(2), [(3, f32(2)), (1, f32(2))]
+    (out,) = run(text, "h", rows, x, V=4)
+    assert [int(n) for n, _ in out] == [3, 1]
+    for (n, d), (_, got) in zip(rows, out, strict=True):
+        close(got, 2 * n * (d @ x) * x)
+
+
+def test_hessian_vector_products_of_tables():
+    text = """fn loss(e: f32[V, D], i: i32[K]) -> f32:
+    return sum(e[i] ** 3)
+fn slope(e: f32[V, D], i: i32[K]) -> Rows[f32, V, D]:
+    return grad(loss, wrt=e)(e, i)
+fn dense(g: Rows[f32, V, D], z: f32[V, D]) -> f32[V, D]:
+    out = z
+    for r, d in g:
+        out[r] += d
+    return out
+export fn h(e: f32[V, D], i: i32[K], v: f32[V, D]) -> f32[V, D]:
+    g, d = jvp(slope, wrt=e)(e, i, v)
+    return dense(d, zeros(V, D))
+"""
+    e, v = f32(5, 2), f32(5, 2)
+    want = np.zeros((5, 2))
+    for i, n in ((0, 1), (3, 2)):
+        want[i] = n * 6 * e[i] * v[i]
+    close(run(text, "h", e, np.array([3, 0, 3], np.int32), v)[0], want)
