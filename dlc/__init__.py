@@ -1,70 +1,70 @@
 """dlc: a compiler for networks that change shape with every input.
 
-    net = dlc.load(dlc.compile("treelstm.dl"))
-    net.init(0, V=100, D=16, H=8, C=2)
-    net.logits(net.types.Tree.Leaf(3))
+    net = dlc.compile("treelstm.dl", weights="sst.safetensors")
+    Tree = net.types.Tree
+    y = net.logits(Tree.Node(Tree.Leaf(3), Tree.Leaf(5)))
 
-Importing this is fast: the compiler is imported by the first call.
-"""
+`compile` and `load` give a `Net`, whose entries are the exported functions of the program. Nothing
+is imported before it is used."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlc.artifact.product import Artifact
+    from dlc.artifact.python.codec import Some
+    from dlc.artifact.python.errors import CallError
     from dlc.artifact.python.net import Net
+    from dlc.artifact.python.params import Params
     from dlc.artifact.python.structures import Graph, Rows, Segs, Sparse
-    from dlc.artifact.weights.files import Source
     from dlc.diag import CompileError
-    from dlc.driver.build import Compilation
+    from dlc.driver.python import build, compile, load
 
-__all__ = ["CompileError", "Graph", "Rows", "Segs", "Sparse", "compile", "load"]
+__version__ = "0.1.0"
 
-_STRUCTURES = ("Graph", "Segs", "Sparse", "Rows")
+_HOMES = {
+    "Artifact": "dlc.artifact.product",
+    "CallError": "dlc.artifact.python.errors",
+    "CompileError": "dlc.diag",
+    "Graph": "dlc.artifact.python.structures",
+    "Net": "dlc.artifact.python.net",
+    "Params": "dlc.artifact.python.params",
+    "Rows": "dlc.artifact.python.structures",
+    "Segs": "dlc.artifact.python.structures",
+    "Some": "dlc.artifact.python.codec",
+    "Sparse": "dlc.artifact.python.structures",
+    "build": "dlc.driver.python",
+    "compile": "dlc.driver.python",
+    "load": "dlc.driver.python",
+}
 
-
-def compile(
-    source: str | os.PathLike[str],
-    target: Literal["cpu", "evaluate"] = "cpu",
-    *,
-    bind: Mapping[str, int] | None = None,
-    weights: Source | None = None,
-    **options: Any,
-) -> Compilation:
-    """Compiles a program: a path, or the text itself (a string with a line break).
-
-    `bind` gives numbers to dims (`{"m.V": 20000}`, `{"K": 8}`), `weights` a safetensors or npz file
-    or a mapping of arrays. Further options are those of `dlc.driver.options.Options` (`level`,
-    `debug`, `prefix`, `entries`, …). Raises CompileError with all that is wrong."""
-    from dlc.driver.compile import compile_program
-    from dlc.driver.options import Options
-
-    o = Options(target=target, bind=tuple((bind or {}).items()), **options)
-    return compile_program(source, o, weights=weights)
-
-
-def load(what: Compilation | Artifact | str | os.PathLike[str]) -> Net:
-    """A compiled program that can be called: of `dlc.compile`, or read from the files of one."""
-    from dlc.artifact.load import read_artifact
-    from dlc.artifact.product import Artifact
-    from dlc.artifact.python.net import Net
-    from dlc.driver.build import Compilation
-
-    if isinstance(what, Compilation):
-        return Net(what.artifact, params=what.params)
-    return Net(what if isinstance(what, Artifact) else read_artifact(what))
+__all__ = [
+    "Artifact",
+    "CallError",
+    "CompileError",
+    "Graph",
+    "Net",
+    "Params",
+    "Rows",
+    "Segs",
+    "Some",
+    "Sparse",
+    "build",
+    "compile",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _STRUCTURES:
-        from dlc.artifact.python import structures
+    import importlib
 
-        return getattr(structures, name)
-    if name == "CompileError":
-        from dlc.diag import CompileError
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'dlc' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
 
-        return CompileError
-    raise AttributeError(f"module 'dlc' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -156,13 +156,9 @@ class Carriers:
         shape = tuple((c.path, c.dtype.name, len(c.shape), c.varies) for c in flat.columns)
         key = ("flat", out, rows, str(_kind(flat.type)), shape)
         name = ("rows", flat.columns[-1].dtype.name) if rows else (_kind(flat.type),)
-        doc = (
-            f"{x.type}."
-            if not out
-            else (
-                f"{x.type}. Counts are capacities before the call; after E_SPACE they are what is needed."
-            )
-        )
+        doc = f"{x.type}."
+        if out:
+            doc += " Counts are capacities before the call; after E_SPACE they are what is needed."
         return self._struct(key, (*self._how(out), *name), members, doc)
 
     def _nodes(self, out: bool) -> list[Member]:

@@ -75,10 +75,11 @@ def build(program: Program, o: Options, clock: Clock | None = None) -> Compilati
 def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:
     """The program as IR: nothing is simplified, so that the oracle runs what was written; only
     derivatives are expanded."""
+    clock.dump("lower", lambda: print_module(program.module))
     module = clock.run("autodiff", lambda: differentiate(program.module))
     if o.verify:
-        verify(module, "lower")
-    clock.dump("lower", lambda: print_module(module))
+        verify(module, "autodiff")
+    clock.dump("autodiff", lambda: print_module(module))
     api = clock.run("interface", lambda: capi(program.interface, module.types, o.prefix))
     manifest = _manifest(program, api, o, module.types)
     return Artifact(manifest, MappingProxyType({"ir": print_module(module).encode()}))

@@ -103,11 +103,19 @@ class Net:
     def _fixed(self) -> dict[str, int]:
         return fixed_dims(self.interface)
 
-    def init(self, *what: str | int, key: int | None = None, **dims: int) -> Params:
+    def init(
+        self,
+        *what: str | int,
+        key: int | None = None,
+        dims: Mapping[str, int] | None = None,
+        **sizes: int,
+    ) -> Params:
         """Draws the first weights: `init(0)`, `init(0, H=128)`, `init("m", key=0)`.
 
-        Dims are given by name where neither the compile nor the weights at hand have bound them.
-        The same seed gives the same bits on every back end.
+        Dims are given by name (`dims={"m.H": 128}` where several sets have an H) where neither the
+        compile nor the weights at hand have bound them.
+        The same seed draws the same bits on every back end; a logarithm or cosine computed from
+        them may differ in its last bit.
         Raises WeightsError, and TypeError for dims that are missing or not there."""
         sets = [w for w in what if isinstance(w, str)]
         seeds = [w for w in what if not isinstance(w, str)] + ([] if key is None else [key])
@@ -118,9 +126,10 @@ class Net:
         strange = [s for s in sets if s not in names]
         if strange:
             raise TypeError(f"no parameter set `{strange[0]}`: there is {', '.join(names)}")
+        given = {**(dims or {}), **sizes}
         params = self._params
-        if params is None or dims or not sets:
-            params = Params.empty(self._layout, self._sizes(dims))
+        if params is None or given or not sets:
+            params = Params.empty(self._layout, self._sizes(given))
         for i, s in enumerate(self.interface.parameter_sets):
             if not sets or s.name in sets:
                 if s.init is None:

@@ -6,6 +6,19 @@ from dlc.diag.codes.code import Code
 
 CODES: tuple[Code, ...] = (
     Code(
+        "E0601",
+        "a const of an entry has no number",
+        "An entry with const dims or parameters is compiled for one number each: from its default, "
+        "or given with `--bind K=8` (`--bind beam.K=8` for one function).",
+        shown_by="tests/unit/check/test_program.py::test_an_entry_needs_its_consts",
+    ),
+    Code(
+        "E0602",
+        "this cannot be an entry",
+        "An entry is a function of the program whose element types and ranks are written out.",
+        shown_by="tests/unit/check/test_program.py::test_what_is_no_entry",
+    ),
+    Code(
         "E0605",
         "no code generator for a target",
         "A target is a triple as LLVM writes it: `x86_64-unknown-linux-gnu`, "
@@ -35,6 +48,18 @@ CODES: tuple[Code, ...] = (
         "With embedded weights the object holds them, so they must be there when compiling. "
         "Without, the program takes any block of weights at run time.",
         shown_by="tests/unit/driver/test_build.py::test_nothing_to_embed",
+    ),
+    Code(
+        "E0617",
+        "not a program",
+        "A program is a file of text, `*.dl`. A model in ONNX is imported by a program.",
+        shown_by="tests/unit/driver/test_front.py::test_what_is_no_program",
+    ),
+    Code(
+        "E0618",
+        "no such export",
+        "Only exported functions can be compiled as entries: write `export fn`.",
+        shown_by="tests/unit/driver/test_front.py::test_entries",
     ),
     Code(
         "E0620",

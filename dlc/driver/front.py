@@ -1,0 +1,166 @@
+"""From a source text or file to an artefact: check, bind, lower, build."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from dlc.artifact.weights.block import BlockLayout, Weight
+from dlc.artifact.weights.files import Source, read_weights
+from dlc.artifact.weights.match import match
+from dlc.check.program import Checked, check_file, check_program
+from dlc.diag import CompileError, SourceFile, error
+from dlc.diag.suggest import near
+from dlc.driver.build import Compilation, Program, build
+from dlc.driver.options import Options
+from dlc.driver.stack import deep
+from dlc.driver.stages import Clock
+from dlc.lower.bind import bind_dims, resolve
+from dlc.lower.layout import Layout
+from dlc.lower.lowered import lower
+from dlc.lower.weights import parameter_set
+from dlc.typesys.interface import ParameterSet
+from dlc.typesys.surface import Model, short
+
+Array = np.ndarray[Any, Any]
+
+
+def compile_source(
+    source: SourceFile | str | os.PathLike[str],
+    options: Options | None = None,
+    weights: Source | None = None,
+    *,
+    modules: Mapping[str, SourceFile] | None = None,
+) -> Compilation:
+    """Compiles a program: the path of a file, or a text as a `SourceFile`, whose imports come from
+    `modules` and the library.
+
+    Dims are bound by `options.bind`, then by the weights' shapes, then by their defaults.
+
+    Raises CompileError."""
+    o = options or Options()
+    clock = Clock(o.dump)
+    arrays = None if weights is None else read_weights(weights)
+    return deep(lambda: _compile(source, o, arrays, modules, clock))
+
+
+def _compile(
+    source: SourceFile | str | os.PathLike[str],
+    o: Options,
+    arrays: Mapping[str, Array] | None,
+    modules: Mapping[str, SourceFile] | None,
+    clock: Clock,
+) -> Compilation:
+    checked = clock.run("check", lambda: check(source, modules))
+    program = clock.run("lower", lambda: lowered(checked, o, arrays))
+    return build(program, o, clock)
+
+
+def check(
+    source: SourceFile | str | os.PathLike[str], modules: Mapping[str, SourceFile] | None = None
+) -> Checked:
+    """A program without errors. Raises CompileError."""
+    if isinstance(source, SourceFile):
+        return check_program(source, modules=modules)
+    path = Path(source)
+    if path.suffix.lower() == ".onnx":
+        found = error("E0617", f'"{path}" is no program: a program is a file *.dl')
+        raise CompileError(found.with_help("import the model in a program: `import onnx`"))
+    return check_file(path)
+
+
+def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = None) -> Program:
+    """The program as IR, its dims bound by the options, the weights' shapes and their defaults.
+
+    Raises CompileError: E0601, E063x (binding), E0618 (no such export), E091x (weights)."""
+    sets = _parameter_sets(checked)
+    numbers = dict(o.bind)
+    known = _known(checked, sets, numbers)
+    if arrays is not None and sets:
+        known |= match(_layout(sets), arrays, known).dims
+    for s in sets:
+        known |= {d: n for d, n in s.defaults if d not in known}
+    numbers |= _names(checked, known, numbers)
+    bindings = resolve(checked, numbers)
+    entries = None if o.entries is None else [_export(checked, e) for e in o.entries]
+    low = lower(checked, consts=bindings.consts, entries=entries, tests=o.tests)
+    low = bind_dims(low, bindings.dims)
+    return Program(
+        checked.main,
+        low.module,
+        low.interface,
+        None if arrays is None else MappingProxyType(dict(arrays)),
+        source_hashes(checked),
+        checked.warnings,
+    )
+
+
+def source_hashes(checked: Checked) -> tuple[tuple[str, str], ...]:
+    """The modules of a program with the SHA-256 of their texts."""
+    return tuple(
+        (name, hashlib.sha256(s.text.encode()).hexdigest()) for name, s in checked.modules.items()
+    )
+
+
+def _export(checked: Checked, name: str) -> str:
+    """The full name of an export."""
+    names = {short(e): e for e in checked.exports}
+    if name in names:
+        return names[name]
+    found = error("E0618", f"{checked.main} exports no function `{name}`")
+    if not names:
+        raise CompileError(found.with_help("it exports nothing: write `export fn …`"))
+    close = near(name, names)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    raise CompileError(found.with_help(f"{hint}there is {', '.join(names)}"))
+
+
+# -- dims
+
+
+def _parameter_sets(checked: Checked) -> tuple[ParameterSet, ...]:
+    """The parameter sets before any dim is bound."""
+    layout = Layout(checked.models, checked.adts)
+    return tuple(
+        parameter_set(layout, name, t, None)
+        for name, t in checked.parameter_sets.items()
+        if isinstance(t, Model)
+    )
+
+
+def _layout(sets: tuple[ParameterSet, ...]) -> BlockLayout:
+    dims = tuple(dict.fromkeys(d for s in sets for d in s.dims))
+    return BlockLayout(dims, tuple(Weight(s.name, w) for s in sets for w in s.weights))
+
+
+def _known(
+    checked: Checked, sets: tuple[ParameterSet, ...], numbers: Mapping[str, int]
+) -> dict[str, int]:
+    """The dims of parameter sets that are given by name."""
+    bindings = resolve(checked, numbers)
+    own = {d for s in sets for d in s.dims}
+    out: dict[str, int] = {}
+    for given in (*bindings.dims.values(), *bindings.consts.values()):
+        out |= {d: n for d, n in given.items() if d in own and isinstance(n, int)}
+    return out
+
+
+def _names(checked: Checked, known: Mapping[str, int], given: Mapping[str, int]) -> dict[str, int]:
+    """Dims of parameter sets by the names that bind them: their own, or an export's if they are
+    named there (`fn f[B: const](m: Net[B])`)."""
+    already = resolve(checked, given)
+    out: dict[str, int] = {}
+    for d, n in known.items():
+        for e in checked.exports:
+            sig, name = checked.functions[e].signature, short(e)
+            there = (already.dims.get(name, {}), already.consts.get(name, {}))
+            if d in (*sig.dims, *sig.consts) and not any(d in x for x in there):
+                shared = "." in d and d.split(".")[0] in checked.parameter_sets
+                out[d if shared else f"{name}.{d}"] = n
+    return out

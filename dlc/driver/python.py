@@ -1,0 +1,116 @@
+"""`dlc.compile`, `dlc.build`, `dlc.load`: the driver for Python programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from dlc.artifact.load import read_artifact
+from dlc.artifact.product import Artifact
+from dlc.artifact.python.net import Net
+from dlc.artifact.weights.files import Source
+from dlc.diag import SourceFile
+from dlc.driver.build import Compilation
+from dlc.driver.front import compile_source
+from dlc.driver.options import Options, WeightsMode, Where
+
+Program = str | os.PathLike[str]
+
+
+def compile(
+    source: Program,
+    target: Where = "cpu",
+    *,
+    bind: Mapping[str, int] | None = None,
+    weights: Source | None = None,
+    entries: Iterable[str] | None = None,
+    name: str = "<string>",
+    modules: Mapping[str, str] | None = None,
+    level: Literal[0, 1, 2, 3] = 3,
+    debug: bool = False,
+    prefix: str = "net",
+    weights_mode: WeightsMode = "blob",
+    verify: bool = False,
+    fuel: int = 0,
+) -> Net:
+    """Compiles a program into this process.
+
+    `source` is the path of a `*.dl` file or, if it has more than one line, the program's text (then
+    `name` stands for the file in messages, and `modules` are the texts of what it imports).
+    `target` is `cpu`, native code, or `evaluate`, the reference interpreter behind the same
+    interface. `bind` gives numbers to dims (`{"m.V": 20000}`, `{"K": 8}`), `weights` are a
+    safetensors or npz file or a mapping of arrays; their shapes bind dims as well.
+
+    Raises CompileError with everything that is wrong."""
+    made = build(
+        source,
+        target,
+        bind=bind,
+        weights=weights,
+        entries=entries,
+        name=name,
+        modules=modules,
+        options=Options(
+            level=level,
+            debug=debug,
+            prefix=prefix,
+            weights_mode=weights_mode,
+            verify=verify,
+            fuel=fuel,
+        ),
+    )
+    return Net(made.artifact, params=made.params)
+
+
+def build(
+    source: Program,
+    target: Where = "cpu",
+    *,
+    bind: Mapping[str, int] | None = None,
+    weights: Source | None = None,
+    entries: Iterable[str] | None = None,
+    name: str = "<string>",
+    modules: Mapping[str, str] | None = None,
+    options: Options | None = None,
+) -> Compilation:
+    """Compiles a program without loading it: for another machine (`options.triple`), for its files
+    (`.artifact.publish(path)`), its times and texts.
+
+    Raises CompileError."""
+    from dataclasses import replace
+
+    o = replace(
+        options or Options(),
+        target=target,
+        bind=tuple((bind or {}).items()),
+        entries=None if entries is None else tuple(entries),
+    )
+    texts = {n: SourceFile(f"{n}.dl", text) for n, text in (modules or {}).items()}
+    return compile_source(_source(source, name), o, weights, modules=texts)
+
+
+def _source(source: Program, name: str) -> SourceFile | Path:
+    """A text if it has lines, else a path."""
+    if isinstance(source, str) and "\n" in source:
+        return SourceFile(name, source)
+    return Path(source)
+
+
+def load(what: Net | Artifact | Compilation | str | os.PathLike[str], **options: Any) -> Net:
+    """A program that is compiled already: the path of an artefact (`build/treelstm`), or the
+    artefact itself. A path that ends in `.dl` is compiled with the options of `compile`.
+
+    Raises CompileError: E0901, E0931, E0932 (files), E0933 (another machine)."""
+    if isinstance(what, Net):
+        return what
+    if isinstance(what, Compilation):
+        return Net(what.artifact, params=what.params)
+    if isinstance(what, Artifact):
+        return Net(what)
+    if Path(what).suffix == ".dl":
+        return compile(what, **options)
+    if options:
+        raise TypeError(f"an artefact is compiled already: `{next(iter(options))}` has no effect")
+    return Net(read_artifact(what))
