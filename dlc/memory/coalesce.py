@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dlc.diag import InternalError
 from dlc.ir.core import Op, Region, Value
 from dlc.memory.classes import Classes
+from dlc.memory.columns import Columns, columns_written_directly
 from dlc.memory.facts import is_tensor, is_update
 from dlc.memory.liveness import Liveness, analyse
 from dlc.memory.normalise import Normal
@@ -31,6 +32,7 @@ class Placed:
     classes: Classes
     rings: Mapping[Op, tuple[Ring, ...]]
     direct: Direct
+    columns: Columns
     early: Mapping[Op, tuple[Value, ...]]
     """Values on the heap for which room must be made before an operation, not where they are."""
 
@@ -52,11 +54,12 @@ def coalesce(n: Normal) -> Placed:
     merger.elide_boxes()
     early = merger.place_pieces()
     direct = rows_written_directly(c, n.fn.body)
+    columns = columns_written_directly(c, n.fn.body)
     merger.elementwise_in_place()
     table: dict[Op, tuple[Ring, ...]] = {}
     for r in rings:
         table[r.op] = (*table.get(r.op, ()), r)
-    return Placed(n, live, c, table, direct, early)
+    return Placed(n, live, c, table, direct, columns, early)
 
 
 def all_ops(r: Region) -> Iterator[Op]:

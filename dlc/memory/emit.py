@@ -140,6 +140,8 @@ class _Emitter:
         for insert in self.p.direct.inserts.get(op, ()):
             self.w.check_part(insert)
         self.w.early_rooms(op)
+        for push in self.p.columns.before.get(op, ()):
+            self.w.push(push)
         control = {
             "if": self.branch,
             "match": self.match,

@@ -41,6 +41,7 @@ from dlc.memory.form import (
 from dlc.memory.form import (
     CheckIndex as CheckIndexStatement,
 )
+from dlc.memory.places import column_view
 from dlc.memory.statements import Writer
 from dlc.ops.card import Run
 from dlc.ops.registry import CARDS, card_of
@@ -327,10 +328,13 @@ def _list_len(w: Writer, op: Op) -> None:
 
 
 def _list_push(w: Writer, op: Op) -> None:
-    t = _list_type(op.result)
-    columns = w.columns(t)
-    w.put(ListPush(w.places.reg(op.result), t, columns, op.loc))
-    w.store_columns(t, columns, op.operands[1:], op.loc)
+    made = w.places.p.columns
+    if not made.moved(op):
+        w.push(op)
+    columns = zip(w.places.column_registers(op), _list_type(op.result).columns, strict=True)
+    for k, ((c, ct), v) in enumerate(zip(columns, op.operands[1:], strict=True)):
+        if made.home.get(v) != (op, k):
+            w.store(column_view(c, ct), v, op.loc)
 
 
 def _checked_index(w: Writer, op: Op) -> Reg:

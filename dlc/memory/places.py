@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dlc.diag import InternalError
-from dlc.ir.core import Value
+from dlc.ir.core import Op, Value
 from dlc.memory.access import Access, whole
 from dlc.memory.classes import Class
 from dlc.memory.coalesce import Placed
 from dlc.memory.form import Immediate, Place, Reg, RegKind, ScalarArg, Slot, View, row_major
 from dlc.memory.plan import Plan
-from dlc.memory.storage import MOVED, OWNING, Kind
+from dlc.memory.storage import OWNING, Kind
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I64, DType
 from dlc.typesys.types import ListType, TensorType, Type
@@ -31,6 +31,7 @@ class Places:
         self._regs: dict[Value, Reg] = {}
         self._class_regs: dict[int, Reg] = {}
         self._views: dict[Value, View] = {}
+        self._columns: dict[Op, tuple[Reg, ...]] = {}
         for group in p.rings.values():
             for ring in group:
                 for v in ring.registers:
@@ -73,6 +74,9 @@ class Places:
         """A tensor's place, and its offset there in elements."""
         if self.n.kinds[v] not in OWNING:
             return self.reg(v), Dim.const(0)
+        if v in self.p.columns.home:
+            push, k = self.p.columns.home[v]
+            return self.column_registers(push)[k], Dim.const(0)
         classes = self.p.classes
         c = classes.of_value(v)
         slot = self.plan.slot(c)
@@ -98,8 +102,11 @@ class Places:
         part = self.p.direct.parts.get(v)
         return self.seen(whole(v) if part is None else part)
 
-    def moves(self, v: Value) -> bool:
-        return self.n.kinds[v] in MOVED
+    def column_registers(self, push: Op) -> tuple[Reg, ...]:
+        """The addresses of the columns of the element that a `list_push` adds."""
+        if push not in self._columns:
+            self._columns[push] = tuple(Reg("place", "column") for _ in push.operands[1:])
+        return self._columns[push]
 
 
 def column_view(column: Reg, t: Type) -> View:

@@ -81,7 +81,7 @@ def _wants_slot(p: Placed, c: Class) -> bool:
     if c.kind is not Kind.SLOT or c.pinned is not None or c.scope is not None:
         return False
     values = [p.live.values[k] for k, _ in c.members]
-    if any(v in p.direct.parts for v in values):
+    if any(v in p.direct.parts or v in p.columns.home for v in values):
         return False
     rings = (r for group in p.rings.values() for r in group)
     return not any(v in r.results for r in rings for v in values)

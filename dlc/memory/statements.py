@@ -12,6 +12,7 @@ from dlc.memory.form import (
     Const,
     DimValue,
     ListCopy,
+    ListPush,
     Load,
     Reg,
     Scalar,
@@ -166,6 +167,13 @@ class Writer:
 
     def columns(self, t: ListType) -> tuple[Reg, ...]:
         return tuple(Reg("place", "column") for _ in t.columns)
+
+    def push(self, op: Op) -> None:
+        """The new element of a `list_push`, its columns not yet written."""
+        t = op.result.type
+        assert isinstance(t, ListType)
+        columns = self.places.column_registers(op)
+        self.put(ListPush(self.places.reg(op.result), t, columns, op.loc))
 
     def store_columns(
         self, t: ListType, columns: tuple[Reg, ...], values: tuple[Value, ...], loc: Loc

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from dlc.memory import classes, coalesce, emit, liveness, normalise, plan, rings, rows
+from dlc.memory import classes, coalesce, columns, emit, liveness, normalise, plan, rings, rows
 from dlc.memory.facts import is_update
 from dlc.typesys.dims import ZERO
 
@@ -173,6 +173,8 @@ MUTANTS: Mapping[str, tuple[Patch, ...]] = {
     "buffers of rings share with the body": ((rings, "_buffers", _rings_avoid_nothing),),
     "copies of ring values share with the ring": ((coalesce, "place_loops", _ring_ignores_copies),),
     "rows are written early in any case": ((rows, "_touches", _constant(False)),),
+    "columns are written early in any case": ((columns, "_touches", _constant(False)),),
+    "columns stay whatever becomes of the list": ((columns, "_unchanged", _constant(True)),),
     "rows wait for nobody's index": ((rows, "_is_sure", _constant(True)),),
     "every turn gives back its heap": ((_EMIT, "scope", _always_closed),),
     "one copy at returns": ((_NORMAL, "returned", _one_copy_at_return),),

@@ -77,16 +77,21 @@ HAND_MADE: dict[str, tuple[str, ...]] = {
     "rows wait for nobody's index": ("a check before the row is made",),
     "a map may write what it reads elsewhere": ("reversed and added to itself",),
     "one copy at returns": ("exchanged",),
+    "columns stay whatever becomes of the list": (
+        "a pushed tensor read after the element has changed",
+    ),
 }
 
 
 def witnesses(name: str) -> Iterator[tuple[Case, Any]]:
     """Programs that this mistake turns wrong: written ones, then random ones."""
     for title in HAND_MADE.get(name, ()):
-        text = {**written.STRAIGHT, **written.LOOPS, **written.CALLS}[title]
-        m = read_module(text)
-        second: Any = np.int32(3) if title in written.LOOPS else written.Y
-        args = [written.X * 0.25, second]
+        texts = {**written.STRAIGHT, **written.LOOPS, **written.CALLS, **written.STRUCTURES}
+        structure = title in written.STRUCTURES
+        m = read_module((written.TREE if structure else "") + texts[title])
+        number = structure or title in written.LOOPS
+        first: Any = ("Leaf", 1) if structure else written.X * 0.25
+        args = [first, np.int32(3) if number else written.Y]
         yield (m, args, None), outcome(lambda m=m, args=args: evaluated(m, "main", args, None))
     for seed in range(SEEDS):
         yield case_of(seed)

@@ -715,6 +715,20 @@ fn @main(%t: @T, %n: i32) -> (List[f32[3]], f32[3]) {
   %c = list_set %r, %o, %v : List[f32[3]]
   return %c, %e
 }""",
+    "a pushed tensor read after the element has changed": """
+fn @main(%t: @T, %n: i32) -> (List[f32[3]], f32[3]) {
+  %e = list_new : List[f32[3]]
+  %o = const {value=1} : i32
+  %f = convert %n {dtype=dtype(f32)} : f32
+  %g = broadcast %f {shape=[3]} : f32[3]
+  %l = list_push %e, %g : List[f32[3]]
+  %v = cos %g : f32[3]
+  %p = list_push %l, %v : List[f32[3]]
+  %w = sin %g : f32[3]
+  %q = list_set %p, %o, %w : List[f32[3]]
+  %r = sub %v, %w : f32[3]
+  return %q, %r
+}""",
     "lists of lists": """
 fn @main(%t: @T, %n: i32) -> (List[List[i32]], List[i32]) {
   %l = list_new : List[List[i32]]
