@@ -32,8 +32,8 @@ def mentioned(modules: Modules, module: str, body: Sequence[tree.Node]) -> tuple
 def call_graph(
     modules: Modules, functions: Mapping[str, FunctionItem], roots: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """For each function that the roots lead to those that its body, or its `@vjp` rule, names; in the
-    order in which they are met. Builtins name nothing."""
+    """For each function that the roots lead to those that its body, or its `@vjp` rule, names; in
+    the order in which they are met. Builtins name nothing."""
     out: dict[str, tuple[str, ...]] = {}
     stack = list(reversed(roots))
     while stack:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
 
 MAX_DEGREE = 6
 MAX_TERMS = 64
@@ -28,7 +27,7 @@ class Quotient:
         return f"{_bracket(self.numerator)}//{_bracket(self.denominator)}"
 
 
-Atom = Union[str, Quotient]
+Atom = str | Quotient
 Monomial = tuple[tuple[Atom, int], ...]
 
 
@@ -46,7 +45,8 @@ class DimError(ValueError):
 
 @dataclass(frozen=True)
 class Dim:
-    """`sum of coefficient * product of atom ** power`, terms in canonical order, no zero coefficient."""
+    """`sum of coefficient * product of atom ** power`, terms in canonical order, no zero
+    coefficient."""
 
     terms: tuple[tuple[Monomial, int], ...]
 
@@ -113,7 +113,8 @@ class Dim:
         return out
 
     def __floordiv__(self, other: Dim | int) -> Dim:
-        """The quotient rounded down. Multiples of the divisor are split off before an atom is made."""
+        """The quotient rounded down. Multiples of the divisor are split off before an atom is
+        made."""
         q = Dim.of(other)
         if q == ZERO:
             raise DimError("a dim divided by zero")
@@ -193,7 +194,7 @@ class Dim:
         """The `k` of `k * symbol + rest` if the dim is linear in the symbol, else None."""
         k = ZERO
         for m, c in self.terms:
-            powers = dict((a, p) for a, p in m)
+            powers = dict(m)
             if symbol in powers:
                 if powers[symbol] != 1:
                     return None
@@ -236,7 +237,8 @@ class Dim:
         return out
 
     def evaluate(self, env: Mapping[str, int]) -> int:
-        """The number, given every name's value. Raises KeyError for a missing name, DimError for `//` 0."""
+        """The number, given every name's value. Raises KeyError for a missing name, DimError for
+        `//` 0."""
         total = 0
         for m, c in self.terms:
             t = c

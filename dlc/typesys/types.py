@@ -1,14 +1,13 @@
 """The three kinds of value that the IR knows: tensors, lists and algebraic values.
 
-Everything else of the language (tuples, records, arrays of models, graphs, segments, sparse vectors, keys)
-is exploded into these when lowering, so no pass needs to know it.
+Everything else of the language (tuples, records, arrays of models, graphs, segments, sparse
+vectors, keys) is exploded into these when lowering, so no pass needs to know it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
 
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import BOOL, I32, DType
@@ -46,7 +45,8 @@ class TensorType:
 
 @dataclass(frozen=True)
 class ListType:
-    """A growing sequence; each element has one value per column (a list of pairs has two columns)."""
+    """A growing sequence; each element has one value per column (a list of pairs has two
+    columns)."""
 
     columns: tuple[Type, ...]
 
@@ -66,7 +66,7 @@ class AdtType:
         return f"@{self.name}{dims}"
 
 
-Type = Union[TensorType, ListType, AdtType]
+Type = TensorType | ListType | AdtType
 
 SCALAR_BOOL = TensorType(BOOL)
 SCALAR_I32 = TensorType(I32)

@@ -1,4 +1,5 @@
-"""Gradients run natively: evaluator and CPU agree on the first- and second-order programs of the laws."""
+"""Gradients run natively: evaluator and CPU agree on the first- and second-order programs of the
+laws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Mutated programs: an identifier, number or operator is replaced by another of the same program."""
+"""Mutated programs: an identifier, number or operator is replaced by another of the same
+program."""
 
 from __future__ import annotations
 

@@ -300,7 +300,8 @@ class Verifier:
                 self.same(e.then.type, e.type, "then", e)
                 self.same(e.orelse.type, e.type, "else", e)
             case typed.TupleOf():
-                self.same(Tuple(tuple(i.type for i in e.items)) if e.items else Unit(), e.type, "tuple", e)
+                items = tuple(i.type for i in e.items)
+                self.same(Tuple(items) if e.items else Unit(), e.type, "tuple", e)
             case typed.ListOf():
                 for i in e.items:
                     assert isinstance(e.type, List)

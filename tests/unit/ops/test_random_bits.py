@@ -16,7 +16,9 @@ KNOWN = [
 
 
 @pytest.mark.parametrize(("key", "counter", "want"), KNOWN)
-def test_known_answers(key: tuple[int, int], counter: tuple[int, int], want: tuple[int, int]) -> None:
+def test_known_answers(
+    key: tuple[int, int], counter: tuple[int, int], want: tuple[int, int]
+) -> None:
     words = (np.array([c], np.uint32) for c in counter)
     got = random_bits.threefry(key[0] | key[1] << 32, *words)
     assert tuple(int(x[0]) for x in got) == want
@@ -45,4 +47,5 @@ def test_uniform_is_uniform() -> None:
     assert x.min() >= 0.0 and x.max() < 1.0
     assert abs(float(x.mean()) - 0.5) < 0.005
     counts = np.histogram(x, 20, (0.0, 1.0))[0]
-    assert float(((counts - 5000.0) ** 2 / 5000.0).sum()) < 45.0  # chi-square, 19 degrees: p = 0.0007
+    # Chi-square with 19 degrees of freedom: p = 0.0007.
+    assert float(((counts - 5000.0) ** 2 / 5000.0).sum()) < 45.0
