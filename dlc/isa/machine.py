@@ -32,7 +32,7 @@ from dlc.isa.program import (
 )
 from dlc.isa.project import load_isa
 from dlc.isa.reference import ReferenceMachine
-from dlc.isa.state import State, load_images, memory_bytes
+from dlc.isa.state import PATTERNS, State, load_images, memory_bytes
 from dlc.isa.verify import Finding, Verified, verify
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -123,6 +123,7 @@ class Machine:
 
     def reset(self) -> None:
         """Memories as at the start."""
+        self.state.memory[:] = 0
         load_images(self.state, self.program)
         self.state.restart()
 
@@ -146,6 +147,11 @@ class Machine:
         Raises CompileError E0809.
         """
         symbol = self.symbol(name)
+        if symbol.space == PATTERNS:
+            told = (
+                f"`{name}` is part of the pattern of a matrix, which was checked when it was loaded"
+            )
+            raise CompileError(error("E0809", told))
         if value.shape != symbol.shape:
             raise CompileError(
                 error("E0809", f"`{name}` is {list(symbol.shape)}, given is {list(value.shape)}")

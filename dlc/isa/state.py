@@ -32,6 +32,9 @@ Words: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 GRAIN = 64
+PATTERNS = "IDX"
+"""The space of the patterns of compressed matrices. They are checked when a program is loaded,
+so nobody writes there afterwards."""
 _EMPTY = {"f32": 0}
 
 
@@ -176,8 +179,7 @@ def _check_sizes(isa: Isa, program: Program) -> None:
 
 
 def load_images(state: State, program: Program) -> None:
-    """Every byte of the memories as at the start."""
-    state.memory[:] = 0
+    """Put the images of a program in place; the memories hold zeros before."""
     for image in program.images:
         if image.space not in {space.name for space in state.isa.spaces}:
             raise LoadError("images", f"there is no space `{image.space}`")
@@ -275,7 +277,7 @@ def _load_matrix(state: State, k: int, matrix: Matrix) -> list[int]:
         raise refuse("its values lie outside WGT, or aren't aligned")
     if matrix.dtype == "code4" and (matrix.codebook % 4 or not 0 <= matrix.codebook <= size - 64):
         raise refuse("its codebook lies outside WGT, or isn't aligned")
-    wgt, idx = state.base("WGT"), state.base("IDX")
+    wgt, idx = state.base("WGT"), state.base(PATTERNS)
     words = [0] * MATRIX_WORDS
     words[M.ROWS], words[M.COLS], words[M.NNZ] = matrix.rows, matrix.cols, matrix.nnz
     words[M.POINTERS], words[M.ROW], words[M.VALUES] = (
@@ -310,10 +312,10 @@ def check_pattern(
 
 
 def _integers(state: State, address: int, count: int) -> npt.NDArray[np.int32] | None:
-    size = state.size("IDX")
+    size = state.size(PATTERNS)
     if address % 4 or not 0 <= address <= size - 4 * count:
         return None
-    return state.bytes_of("IDX")[address : address + 4 * count].view(np.int32)
+    return state.bytes_of(PATTERNS)[address : address + 4 * count].view(np.int32)
 
 
 def _empty_descriptor(state: State) -> Sequence[int]:
@@ -325,7 +327,7 @@ def _empty_descriptor(state: State) -> Sequence[int]:
 def _empty_matrix(state: State) -> Sequence[int]:
     words = [0] * MATRIX_WORDS
     for word in (M.POINTERS, M.ROW):
-        words[word] = state.base("IDX")
+        words[word] = state.base(PATTERNS)
     for word in (M.VALUES, M.CODEBOOK, M.LO, M.HI):
         words[word] = state.base("WGT")
     return words

@@ -16,7 +16,7 @@ from dlc.isa.codec import Decoded, Undecodable, decode
 from dlc.isa.formula import FormulaError, names_in
 from dlc.isa.model import Control, Isa
 from dlc.isa.program import PORT_BYTES, At, Entry, InRegister, Port, Program
-from dlc.isa.state import LoadError, State, make_state
+from dlc.isa.state import PATTERNS, LoadError, State, make_state
 
 RULES: dict[str, str] = {
     "unknown_opcode": "every word is an instruction of the ISA; the all-zero word is none",
@@ -323,6 +323,9 @@ def _entry_fault(isa: Isa, program: Program, entry: Entry, words: int) -> str | 
     for ports in (entry.parameters, entry.results):
         if len({port.name for port in ports}) != len(ports):
             return "two parameters or two results have one name"
+    for port in entry.parameters:
+        if isinstance(port.place, At) and port.place.space == PATTERNS:
+            return f"`{port.name}` would overwrite patterns of matrices"
     for port in (*entry.parameters, *entry.results):
         fault = _port_fault(isa, program, port, dims)
         if fault is not None:

@@ -58,7 +58,6 @@ def test_native_costs_are_reference_costs(seed: int, preset: str) -> None:
             C.INSTRUCTIONS,
             C.STALL_UNIT,
             C.STALL_DATA,
-            C.STALL_BOARD,
             C.READY,
         ):
             assert words[k] == expected[k], C(k)

@@ -17,7 +17,9 @@ PES = 1024
 RING = 1024
 """Deepest queue that is modelled; a preset's deeper one counts as unbounded."""
 INTERVALS = 64
-"""Stretches of memory that the scoreboard keeps."""
+"""Stretches of memory that the scoreboard keeps. An instruction starts only when its unit is
+free, so those in flight are no more than there are units, and their stretches always find room
+once settled ones are forgotten."""
 TRACE_WORDS = 6
 """Words of a traced instruction: word of the text, unit, issue, start, end, cause of the wait."""
 
@@ -31,23 +33,22 @@ class C(IntEnum):
     INSTRUCTIONS = 2
     STALL_UNIT = 3
     STALL_DATA = 4
-    STALL_BOARD = 5
-    BOARD = 6
+    BOARD = 5
     """Stretches on the scoreboard."""
-    TRACE = 7
+    TRACE = 6
     """Address of the trace, its capacity, and how many instructions wanted to be there."""
-    TRACE_LIMIT = 8
-    TRACED = 9
-    STEPS = 10
-    PADDING = 11
-    BROADCAST = 12
+    TRACE_LIMIT = 7
+    TRACED = 8
+    STEPS = 9
+    PADDING = 10
+    BROADCAST = 11
     """Cycle of the last step's broadcast, within the present array operation."""
-    SLOT = 13
-    DENSE = 14
+    SLOT = 12
+    DENSE = 13
     """1 for the dense twin."""
-    READY = 15
+    READY = 14
     """Cycle from which the scalar core's special registers, frames and residuals are settled."""
-    HEAT = 16
+    HEAT = 15
     """Address of the busy cycles of each element in each traced operation of the array, or 0."""
 
 
@@ -78,7 +79,7 @@ class P(IntEnum):
 
 
 UNIT_WORDS = 8
-CAUSES = ("unit", "data", "board")
+CAUSES = ("unit", "data")
 """Causes of a wait at issue, as the trace numbers them from 1."""
 
 

@@ -220,16 +220,11 @@ class CostModel:
                         self.words[k] = end
 
     def _note(self, lo: int, hi: int, end: int, writes: bool) -> None:
-        """Put a stretch on the scoreboard; a full one forgets what is settled, or makes issue
-        wait for what settles first."""
-        clock = int(self.words[C.CLOCK])
+        """Put a stretch on the scoreboard; a full one forgets what is settled."""
         if len(self.board) == INTERVALS:
+            clock = int(self.words[C.CLOCK])
             self.board = [entry for entry in self.board if entry[2] > clock]
-        if len(self.board) == INTERVALS:
-            first = min(entry[2] for entry in self.board)
-            self.words[C.STALL_BOARD] += first - clock
-            self.words[C.CLOCK] = first
-            self.board = [entry for entry in self.board if entry[2] > first]
+            assert len(self.board) < INTERVALS, "more stretches in flight than units can hold"
         self.board.append((lo, hi, end, writes))
 
     def _issue(self, pc: int, unit: int, cycles: int, dram: int, ready: int) -> int:

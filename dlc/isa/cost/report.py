@@ -157,7 +157,7 @@ def costs_of(isa: Isa, preset: Preset, words: npt.NDArray[np.int64]) -> Costs:
         int(words[C.INSTRUCTIONS]),
         {
             cause: int(words[word])
-            for cause, word in zip(CAUSES, (C.STALL_UNIT, C.STALL_DATA, C.STALL_BOARD), strict=True)
+            for cause, word in zip(CAUSES, (C.STALL_UNIT, C.STALL_DATA), strict=True)
         },
         tuple(units),
         counters,

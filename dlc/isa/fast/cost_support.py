@@ -181,20 +181,8 @@ def _board_note(layout: CostLayout) -> str:
     b = Builder("define internal void @board_note(ptr %C, i64 %lo, i64 %hi, i64 %end, i1 %writes)")
     words = _Words(b)
 
-    def first(k: str, earliest: str) -> tuple[str]:
-        at = _plus(b, b.op(f"shl i64 {k}, 2"), layout.board + 2)
-        return (b.op(f"call i64 @llvm.smin.i64(i64 {earliest}, i64 {words.get(at)})"),)
-
-    def wait() -> None:
-        clock = words.get(C.CLOCK)
-        earliest = b.loop(words.get(C.BOARD), first, [("i64", str((1 << 63) - 1))])[0]
-        words.add(C.STALL_BOARD, _minus(b, earliest, clock))
-        words.set(C.CLOCK, earliest)
-        b.do(f"call void @board_keep(ptr %C, i64 {earliest})")
-
     def make_room() -> None:
         b.do(f"call void @board_keep(ptr %C, i64 {words.get(C.CLOCK)})")
-        b.when(_test(b, "eq", words.get(C.BOARD), INTERVALS), wait)
 
     def put() -> None:
         b.when(_test(b, "eq", words.get(C.BOARD), INTERVALS), make_room)

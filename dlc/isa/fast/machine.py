@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +27,8 @@ Indices: TypeAlias = npt.NDArray[np.int32]
 
 SLICE = 1 << 30
 """Work units of one native call; between calls Python can be interrupted."""
-EXPORTS = ("run", "run_cost", "array_columns")
+EXPORTS = {"run": len(ARRAYS) + 1, "run_cost": len(ARRAYS) + 3, "array_columns": 5}
+"""Functions of the object and how many arguments they take. A checked build has only `run`."""
 IMPORTS = (*THROUGH_F64, "pow", "atan2")
 
 
@@ -58,14 +58,12 @@ class FastMachine:
         if data is None:
             data = native.compile_text(module_text(isa, checked))
             native.keep_object(key, data)
-        self._library = native.Library(data, EXPORTS, IMPORTS)
-        self._run = self._function("run", len(ARRAYS) + 1)
-        self._run_cost = self._function("run_cost", len(ARRAYS) + 3)
-        self._array_columns = self._function("array_columns", 5)
-
-    def _function(self, name: str, arguments: int) -> Callable[..., int]:
-        type_ = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * arguments)
-        return type_(self._library.addresses[name])
+        names = ("run",) if checked else EXPORTS
+        self._library = native.Library(data, names, IMPORTS)
+        self._calls = {
+            name: ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * EXPORTS[name])(address)
+            for name, address in self._library.addresses.items()
+        }
 
     def run(
         self, state: State, text: tuple[Decoded, ...], costs: tuple[Words, Words] | None = None
@@ -86,9 +84,9 @@ class FastMachine:
         """As `run`, on a text that `decoded_rows` made; `arrays` are the state's pointers, if the
         caller keeps them."""
         pointers = [*(state_pointers(state) if arrays is None else arrays), rows.ctypes.data]
-        native_run = self._run
+        native_run = self._calls["run"]
         if costs is not None:
-            native_run = self._run_cost
+            native_run = self._calls["run_cost"]
             pointers += [words.ctypes.data for words in costs]
         scalars = state.scalars
         left = int(scalars[S.FUEL])
@@ -114,7 +112,7 @@ class FastMachine:
         """Cycles of the array for the listed columns of a pattern, as `ev.mv` gives them to it."""
         arrays = [np.ascontiguousarray(a, np.int32) for a in (pointers, rows, listed)]
         addresses = [int(a.ctypes.data) for a in arrays]
-        return int(self._array_columns(int(costs.ctypes.data), *addresses, len(arrays[2])))
+        return int(self._calls["array_columns"](int(costs.ctypes.data), *addresses, len(arrays[2])))
 
 
 def state_pointers(state: State) -> list[int]:

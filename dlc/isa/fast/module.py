@@ -90,7 +90,8 @@ class InstructionText:
         for trap in instruction.traps:
             if not is_constant_time(trap.when):
                 self._trap(trap)
-        b.when("%costing", self._cost)
+        if not self.ctx.checked:
+            b.when("%costing", self._cost)
         self._variants()
         b.do(self._return(str(HALTED if self.ctx.halted else 0), left, self.ctx.specials))
         if self.ctx.checked:

@@ -109,6 +109,8 @@ def module_text(isa: Isa, checked: bool = False) -> str:
         InstructionText(isa, instruction, checked).text()
         for instruction in isa.instructions.values()
     ]
+    if checked:
+        return "\n".join([*texts, run_text(isa, False), PLAIN_LOOPS])
     layout = cost_layout(isa)
     texts.append(cost_support_text(isa, layout))
     texts += [CostText(isa, layout, i, SPECIALS).text() for i in isa.instructions.values()]

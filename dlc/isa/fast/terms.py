@@ -16,6 +16,7 @@ from dlc.isa import terms as t
 from dlc.isa.fast import access, effects, primitives
 from dlc.isa.fast.context import Context
 from dlc.isa.fast.text import LLVM_TYPES, real
+from dlc.isa.fast.tiles import banked_columns, emit_banked_columns
 
 _COMPARE = {
     "==": ("eq", "oeq"),
@@ -218,19 +219,47 @@ def statement(ctx: Context, stmt: t.Stmt) -> None:
             ctx.locals[name] = expr(ctx, value)
         case t.Assign(place=place, value=value):
             _assign(ctx, place, expr(ctx, value))
-        case t.Loop(var=var, bound=bound, body=body):
-
-            def turn(k: str) -> tuple[()]:
-                ctx.locals[var] = k
-                block(ctx, body)
-                return ()
-
-            ctx.builder.loop(expr(ctx, bound), turn)
+        case t.Loop():
+            _loop(ctx, stmt)
         case t.When(test=test, body=body):
             ctx.builder.when(expr(ctx, test), lambda: block(ctx, body))
         case t.Effect(name=name, args=args):
             given = [arg.operand if isinstance(arg, t.Ref) else expr(ctx, arg) for arg in args]
             effects.EMIT[name](ctx, *given)
+
+
+def _loop(ctx: Context, stmt: t.Loop) -> None:
+    chosen = _chosen(ctx, stmt)
+    banked = banked_columns(chosen) if ctx.packed else None
+    if banked is not None:
+        place, total = banked
+        emit_banked_columns(
+            ctx,
+            chosen,
+            total,
+            lambda term: expr(ctx, term),
+            lambda value: _assign(ctx, place, value),
+        )
+        return
+
+    def turn(k: str) -> tuple[()]:
+        ctx.locals[stmt.var] = k
+        block(ctx, stmt.body)
+        return ()
+
+    ctx.builder.loop(expr(ctx, stmt.bound), turn)
+
+
+def _chosen(ctx: Context, stmt: t.Loop) -> t.Loop:
+    """The loop with the arm of a known enum operand in place of the choice."""
+    match stmt.body:
+        case (t.Assign(place=place, value=t.Match(operand=operand, arms=arms)),) if (
+            operand in ctx.members
+        ):
+            arm = next(a for _, value, a in arms if value == ctx.members[operand])
+            return t.Loop(stmt.var, stmt.bound, (t.Assign(place, arm),))
+        case _:
+            return stmt
 
 
 def _assign(ctx: Context, place: t.Place, value: str) -> None:

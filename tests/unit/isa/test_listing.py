@@ -9,6 +9,7 @@ import pytest
 from dlc.diag import CompileError, SourceFile
 from dlc.isa.assembly import real_bits, real_text
 from dlc.isa.listing import assemble, disassemble
+from dlc.isa.program import Program
 from dlc.isa.project import load_isa
 from tests.unit.isa.test_spw import sample
 from tests.unit.isa.test_verify import GOOD, program
@@ -140,3 +141,9 @@ def test_good_text_has_every_directive() -> None:
         ".entry",
         ".mark",
     } <= set(GOOD.split())
+
+
+def assemble_lines(lines: list[str]) -> Program:
+    """A program whose entry `main` starts at the first word."""
+    text = "\n".join(['.entry ["main",0,[],[],[]]', *lines])
+    return assemble(load_isa(), SourceFile("lines", text))

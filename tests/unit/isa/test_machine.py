@@ -203,6 +203,18 @@ def test_unknown_entry_and_symbol() -> None:
         assert caught.value.diagnostics[0].code == "E0809"
 
 
+def test_patterns_of_matrices_are_never_written() -> None:
+    """They were checked at loading; a host that changed them would undo that."""
+    b = ProgramBuilder(load_isa())
+    row = b.matrix_row(b.matrix(np.eye(3, dtype=np.float32))).row
+    b.symbol("rows", "IDX", row, "i32", (3,))
+    machine = Machine.load(b.finish())
+    assert machine.read("rows").tolist() == [0, 1, 2]
+    with pytest.raises(CompileError) as caught:
+        machine.write("rows", np.array([7, 8, 9]))
+    assert caught.value.diagnostics[0].code == "E0809"
+
+
 def test_memory_limit() -> None:
     program = scaled()
     need = memory_bytes(load_isa(), program)

@@ -113,6 +113,7 @@ BROKEN: tuple[tuple[str, str, Callable[[], p.Program]], ...] = (
     ("entry", "register", lambda: swap('["in","r",1]', '["in","r",64]')),
     ("entry", "file", lambda: swap('["in","r",1]', '["in","f",1]')),
     ("entry", "formula", lambda: swap('["N"],["at"', '["N("],["at"')),
+    ("entry", "patterns", lambda: swap('["at","SP",0,16]', '["at","IDX",0,16]')),
     ("symbol", "outside", lambda: swap('"x" SP 0 f32 [4]', '"x" SP 0 f32 [17]')),
     (
         "symbol",
