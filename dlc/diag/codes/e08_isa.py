@@ -17,8 +17,8 @@ CODES: tuple[Code, ...] = (
         "the instruction set does not hold together",
         "Every instruction is proof-read: fields fill a word of 64 bits and no opcode is given "
         "twice, the assembly text names each operand once, `do` is well typed, reads and writes "
-        "are exactly those that are declared, a divisor is tested, an axis exists, an adjoint names "
-        "an instruction. The message begins with the mnemonic.",
+        "are exactly those that are declared, a divisor is tested, an axis exists, an adjoint "
+        "names an instruction. The message begins with the mnemonic.",
         shown_by="tests/unit/isa/test_reader.py::test_planted_errors",
     ),
     Code(
