@@ -16,13 +16,13 @@ SAMPLES = ("treelstm", "energy", "graph_nets", "memory_nets", "poincare", "reaso
 
 def stages(sample: str, runs: int = 3) -> dict[str, object]:
     """Median seconds of each stage over some runs, and the bytes of the object."""
+    import dlc
     from dlc.artifact.product import Artifact
-    from dlc.driver.compile import compile_program
 
     rows: list[dict[str, float]] = []
     artifact: Artifact | None = None
     for _ in range(runs):
-        made = compile_program(ROOT / "samples" / f"{sample}.dl")
+        made = dlc.build(ROOT / "samples" / f"{sample}.dl")
         rows.append({t.name: t.seconds for t in made.times})
         artifact = made.artifact
     assert artifact is not None

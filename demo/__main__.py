@@ -18,6 +18,7 @@ import numpy as np
 
 import dlc
 from demo import reference, trees
+from dlc.driver.options import Options
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "demo"
@@ -95,7 +96,7 @@ def main(seconds: float = 40.0) -> int:
     say(f"{len(data.train)} functions to learn from, {len(data.held_out)} of other files held out;")
     say(f"trees of {min(sizes)} to {max(sizes)} leaves, classes: {', '.join(trees.PACKAGES)}")
 
-    made = dlc.compile(ROOT / "samples" / "treelstm.dl", prefix="treelstm")
+    made = dlc.build(ROOT / "samples" / "treelstm.dl", options=Options(prefix="treelstm"))
     net = dlc.load(made)
     net.init(0, **SIZES)
     net.params["m.emb"][...] *= 6.0
@@ -103,9 +104,9 @@ def main(seconds: float = 40.0) -> int:
     steps = train(net, data, seconds)
     net.save(BUILD / "treelstm.safetensors")
 
-    final = dlc.compile(
+    final = dlc.build(
         ROOT / "samples" / "treelstm.dl",
-        prefix="treelstm",
+        options=Options(prefix="treelstm"),
         weights=BUILD / "treelstm.safetensors",
         entries=("logits",),
     )

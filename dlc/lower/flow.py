@@ -73,7 +73,7 @@ def _unpack(s: Scope, st: typed.Unpack) -> None:
     assert isinstance(st.value.type, surface.Tuple)
     for local, which in zip(st.locals, s.layout.items(st.value.type), strict=True):
         if local is not None:
-            # Not `put`: these slots are assigned to the program's own at once, which name the values.
+            # Not `put`: these slots are assigned to the program's own at once, which give names.
             s.slots[local] = leaves[which]
 
 
