@@ -10,8 +10,9 @@ import pytest
 from dlc.evaluate.arguments import Arguments
 from dlc.ir.reader import read_module
 from dlc.memory.bufferise import bufferise
-from dlc.memory.cost import Bytes, Unbounded
+from dlc.memory.cost import Bytes, Parts, Unbounded, calls_of, evaluator, symbols
 from dlc.memory.interpret import interpret
+from dlc.memory.linear import linear_bounds
 from dlc.memory.need import needs
 from dlc.ops.card import RunError
 from dlc.ops.values import AdtValue, ListValue
@@ -75,6 +76,36 @@ def test_a_comb_is_walked_without_recursion() -> None:
     status, said = found.evaluate("logits", env, [None] * 6 + [t])
     _, small = found.evaluate("logits", env, [None] * 6 + [t.fields[0]])
     assert status == "exact" and said - small == said // 20_001
+
+
+def count(t: Any) -> int:
+    return 1 if t[0] == "Leaf" else 1 + count(t[1]) + count(t[2])
+
+
+@pytest.mark.parametrize("leaves", [1, 2, 9, 30])
+def test_the_number_of_nodes_gives_a_bound(leaves: int) -> None:
+    m = read_module(TREELSTM)
+    found = needs(bufferise(m))
+    bound = linear_bounds(found)["logits"]
+    assert not list(calls_of(bound)) and set(symbols(bound)) == {"H", "nodes.t"}
+    rng = np.random.default_rng(leaves)
+    for shape in (tree(rng, leaves), comb(leaves)):
+        values, env = Arguments(m.types).convert(
+            m.functions["logits"], [*weights(rng), shape], None
+        )
+        _, exact = found.evaluate("logits", env, values)
+        parts = Parts(lambda p: "", lambda c: 0)
+        said = evaluator(bound, {**env, "nodes.t": count(shape)})(parts)
+        assert said >= exact
+        if shape == comb(leaves):
+            assert said <= 3 * exact
+
+
+def comb(leaves: int) -> Any:
+    t: Any = ("Leaf", 0)
+    for _ in range(leaves - 1):
+        t = ("Node", t, ("Leaf", 1))
+    return t
 
 
 LISTS = """
