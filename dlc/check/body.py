@@ -57,14 +57,15 @@ class Clash:
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A name that holds a value. `how`: param, mut, local, loop, pattern, lambda. `dim` is the
-    value of a whole number as a dim. `spent`: where a key was used. `missing`: there is a path
-    without a value; the place where it has one."""
+    value of a whole number as a dim. `written`: where a part of it was changed last. `spent`: where
+    a key was used. `missing`: there is a path without a value; the place where it has one."""
 
     local: Local
     type: Type
     how: str
     span: Span
     dim: Dim | None = None
+    written: Span | None = None
     spent: Span | None = None
     missing: Span | None = None
     clash: Clash | None = None
@@ -237,6 +238,14 @@ class Body:
         at = Span(source, self.here.start, self.here.start)
         return (Edit(at, f"{line}\n{indent}"),)
 
+    def new_name(self, name: str) -> str:
+        """The name, or one like it that means nothing here yet."""
+        made, n = name, 1
+        while made in self.env or made in self.dim_names:
+            n += 1
+            made = f"{name}{n}"
+        return made
+
     def can_write(self, *dims: Dim | Type) -> bool:
         """Whether the names of dims can be written here."""
         for d in dims:
@@ -352,6 +361,10 @@ class Body:
 
     def emit(self, s: Stmt) -> None:
         self.out.append(s)
+        if isinstance(s, (typed.AssignAt, typed.AssignRows, typed.AssignListAt, typed.Push)):
+            for name, v in tuple(self.env.items()):
+                if isinstance(v, Variable) and v.local == s.local:
+                    self.update(name, written=s.span)
 
     def flush(self) -> None:
         """What calls with `mut` arguments left to do after their statement."""

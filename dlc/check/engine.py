@@ -29,6 +29,7 @@ from dlc.check.typed import Block, Effects, TypedFunction, TypedParam, VjpRule
 from dlc.check.typed.walk import nodes
 from dlc.diag import CompileError, Diagnostic, Span, error
 from dlc.diag.bag import Bag
+from dlc.diag.suggest import did_you_mean
 from dlc.syntax import tree
 from dlc.syntax.walk import walk
 from dlc.typesys.surface import (
@@ -252,7 +253,10 @@ class Engine:
         sig = self._tables.signatures.get(function)
         item = self._tables.functions.get(function)
         if sig is None or item is None:
-            raise CompileError(error("E0602", f"no function `{function}`"))
+            found = error("E0602", f"no function `{short(function)}`")
+            raise CompileError(
+                did_you_mean(found, short(function), map(short, self._tables.signatures))
+            )
         defaults: dict[str, Static | None] = {g.name: g.default for g in sig.generics}
         for p in sig.params:
             if isinstance(p.default, (int, str)):

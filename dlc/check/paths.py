@@ -86,4 +86,7 @@ def path_error(tables: Tables, t: Type, at: tree.Ident) -> Diagnostic:
     known = [*fields, *dims]
     if known:
         found = found.with_note(f"it has {', '.join(known[:12])}{', …' * (len(known) > 12)}")
-    return did_you_mean(found, name, known, at.span)
+    if isinstance(t, Adt) and not known:
+        return found.with_help("`match` takes it apart")
+    found = did_you_mean(found, name, known, at.span)
+    return found if found.helps or found.notes else found.with_note("only models have fields")

@@ -20,7 +20,7 @@ from dlc.check.entities import (
     Modules,
     SpecialItem,
 )
-from dlc.diag import Diagnostic, Span, error
+from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.diag.suggest import did_you_mean
 from dlc.syntax import tree
 from dlc.typesys.dims import Dim, DimError
@@ -58,6 +58,16 @@ from dlc.typesys.surface import (
 Report = Callable[[Diagnostic], None]
 MAX_RANK = 16
 TYPES_ARE = "types are element types, builtin types, and what `model` and `type` declare"
+
+_FORMS = {
+    "List": "List[f32]",
+    "Option": "Option[f32]",
+    "Array": "Array[Block, B]",
+    "Sparse": "Sparse[f32, N]",
+    "Rows": "Rows[f32, V, D]",
+    "Tangent": "Tangent[M]",
+    "Keys": "Keys[N]",
+}
 
 STRUCTURES: Mapping[str, tuple[str, str]] = {
     "Graph": ("nodes", "arcs"),
@@ -157,7 +167,8 @@ class TypeReader:
         for arg in node.args or ():
             if arg.name is not None:
                 text = f"{node.name} has no named dims"
-                raise self._fail(error("E0302", text, arg.span))
+                found = error("E0302", text, arg.span)
+                raise self._fail(found.with_help("write the dims in order"))
             if isinstance(arg.value, tree.ShapeVar):
                 run = self._place.run(arg.value)
                 if run is None:
@@ -200,7 +211,8 @@ class TypeReader:
                 )
             )
         if isinstance(inside, (Function, Const)):
-            raise self._fail(error("E0311", f"a {name} cannot hold {inside}", args[0].span))
+            found = error("E0311", f"a {name} cannot hold {inside}", args[0].span)
+            raise self._fail(found.with_note("functions and `const` are parameters only"))
         if name == "List":
             return List(inside)
         if name == "Option":
@@ -208,8 +220,8 @@ class TypeReader:
         if name == "Tangent":
             return tangent(inside)
         if not isinstance(inside, (Model, Unknown)) or len(args) != 2:
-            text = "an Array is of models: `Array[Block, B]`"
-            raise self._fail(error("E0302", text, node.span))
+            found = error("E0302", "an Array is of models", node.span)
+            raise self._fail(found.with_help("`Array[Block, B]`"))
         count = self._dim_arg(args[1])
         self._known(count, "the length of an Array", args[1].span)
         return Array(inside, count) if isinstance(inside, Model) else UNKNOWN
@@ -219,8 +231,8 @@ class TypeReader:
         args = self._count(node, wanted, wanted)
         element = self._type_arg(args[0])
         if not isinstance(element, Tensor) or element.shape:
-            text = f"{node.name} begins with an element type, such as f32"
-            raise self._fail(error("E0302", text, args[0].span))
+            found = error("E0302", f"{node.name} begins with an element type", args[0].span)
+            raise self._fail(found.with_help(f"`{_FORMS[node.name.text]}`"))
         dims = [self._dim_arg(a) for a in args[1:]]
         return Sparse(element.dtype, dims[0]) if wanted == 2 else Rows(element.dtype, *dims)
 
@@ -233,7 +245,9 @@ class TypeReader:
         else:
             counted = str(least) if least == most else f"{least} or {most}"
             text = f"{node.name} needs {counted} in brackets, this has {len(args)}"
-        raise self._fail(error("E0302", text, node.span))
+        form = _FORMS.get(node.name.text)
+        found = error("E0302", text, node.span)
+        raise self._fail(found.with_help(f"`{form}`" if form else "leave the brackets out"))
 
     def _type_arg(self, arg: tree.TypeArg) -> Type:
         value = arg.value
@@ -276,14 +290,16 @@ class TypeReader:
         found = error("E0201", f"no type `{name}`", node.name.span)
         lower = {"float": "f32", "double": "f64", "half": "f16", "tensor": "f32[N]", "str": "const"}
         if name.lower() in lower:
-            return found.with_help(f"write `{lower[name.lower()]}`")
+            right = lower[name.lower()]
+            return found.with_help(f"write `{right}`", Edit(node.name.span, right))
         kinds = (AdtItem, ModelItem)
         names = [
             n
             for n in self._modules.visible(self._module)
             if isinstance(self._modules.find(self._module, n), kinds)
         ]
-        return did_you_mean(found, name, (*names, *DTYPE_NAMES, *TYPE_NAMES), node.name.span)
+        found = did_you_mean(found, name, (*names, *DTYPE_NAMES, *TYPE_NAMES), node.name.span)
+        return found if found.helps else found.with_note(TYPES_ARE)
 
     def _nominal(self, node: tree.TypeRef, entity: Entity) -> Type:
         if isinstance(entity, BrokenItem):
@@ -322,7 +338,7 @@ class TypeReader:
                 raise self._fail(did_you_mean(found, key, names, at))
             if key in given:
                 text = f"`{key}` of `{node.name}` is given twice"
-                raise self._fail(error("E0302", text, arg.span))
+                raise self._fail(error("E0302", text, arg.span).with_help("give each dim once"))
             if not (isinstance(arg.value, tree.Name) and arg.value.id == "_"):
                 dim = given[key] = self._dim_arg(arg)
                 if decls[names.index(key)].const:
@@ -350,7 +366,8 @@ class TypeReader:
         self, node: tree.TypeRef, decls: tuple[DimDecl, ...], arg: tree.TypeArg
     ) -> Diagnostic:
         if arg.name is None and len(node.args or ()) <= len(decls):
-            return error("E0302", "a dim by position after one by name", arg.span)
+            found = error("E0302", "a dim by position after one by name", arg.span)
+            return found.with_help("positions come first")
         count = len(decls)
         text = (
             f"`{node.name}` has {count} dim{'s' * (count != 1)}, this gives {len(node.args or ())}"
@@ -371,7 +388,7 @@ class TypeReader:
         value = arg.value
         if isinstance(value, tree.ShapeVar):
             text = f"`*{value.name}` stands only in the shape of a tensor"
-            raise self._fail(error("E0309", text, arg.span))
+            raise self._fail(error("E0309", text, arg.span).with_help("write the dims out"))
         if isinstance(value, (tree.TypeRef, tree.TupleType, tree.FnType, tree.ConstType)):
             raise self._fail(not_a_dim(value.span))
         return self._dim(value)

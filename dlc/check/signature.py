@@ -83,7 +83,8 @@ class SignaturePlace:
         generic = self.generics.get(name)
         if generic is not None and (generic.kind is not None or generic.value):
             text = f"`{name}` is a generic type, not a dim"
-            self.tables.bag.add(error("E0304", text, node.span).with_label(generic.span, "here"))
+            found = error("E0304", text, node.span).with_label(generic.span, "declared here")
+            self.tables.bag.add(found.with_help("use another name for the dim"))
             return None
         if generic is not None and generic.const:
             self.consts[name] = None
@@ -108,8 +109,7 @@ class SignaturePlace:
                 "E0304", f"`{p.name}` is {p.type}: only a whole number is a dim", node.span
             )
             found = found.with_label(p.span, "declared here")
-            if isinstance(p.type, Tensor) and not p.type.shape:
-                found = found.with_help("dims are i32")
+            found = found.with_note("a parameter of type i32 may be a dim")
             self.tables.bag.add(found)
             return None
         if p.mut:
@@ -234,7 +234,8 @@ def read_signature(tables: Tables, item: FunctionItem) -> Signature | None:
     result: Type = UNIT if node.result is None else reader.type(node.result)
     if isinstance(result, (Function, Const)):
         text = f"a result cannot be {'a function' if isinstance(result, Function) else 'const'}"
-        bag.add(error("E0311", text, node.result.span if node.result else None))
+        found = error("E0311", text, node.result.span if node.result else node.name.span)
+        bag.add(found.with_note("functions are second class: pass them down, never up"))
         result = Unknown()
     _determined(tables, node, place)
     if node.exported:
@@ -360,8 +361,9 @@ def _default(tables: Tables, p: tree.Param, node: tree.Expr, t: Type) -> Default
         if isinstance(node, tree.Name) and node.id in ("true", "false") and kind == "bool":
             return node.id == "true"
         found = error("E0352", f"this is no {t}", node.span)
-        if isinstance(number, float):
-            found = found.with_help("a whole number is written without a point")
+        whole = isinstance(number, float)
+        help = "a whole number is written without a point" if whole else "write a literal"
+        found = found.with_help(help)
         tables.bag.add(found)
         return 0
     text = f"only numbers have defaults; `{p.name}` is {'`mut`' if p.mut else t}"

@@ -118,7 +118,9 @@ def changed_variable(b: Body, a: Argument, all: Sequence[Argument], by: str) -> 
     once."""
     if not isinstance(a.value, tree.Name):
         found = error("E0423", "only a plain variable can be changed", a.span)
-        b.report(found.with_help(f"`v = {a.text}` first, then `mut v`"))
+        v2 = b.new_name("v")
+        edits = (*b.before(f"{v2} = {a.text}"), Edit(a.span, v2))
+        b.report(found.with_help(f"`{v2} = {a.text}` first, then `mut {v2}`", *edits))
         return None
     text = a.value.id
     v = b.lookup(text)
@@ -146,7 +148,10 @@ def changed_variable(b: Body, a: Argument, all: Sequence[Argument], by: str) -> 
                 "E0421", f"`{text}` is changed by this call and used by it as well", other.span
             )
             found = found.with_label(a.span, "changed here")
-            b.report(found.with_help(f"`old = {text}` first, and use `old`"))
+            old = b.new_name("old")
+            uses = [n.span for n in walk(other.value) if isinstance(n, tree.Name) and n.id == text]
+            edits = (*b.before(f"{old} = {text}"), *(Edit(s, old) for s in uses))
+            b.report(found.with_help(f"`{old} = {text}` first, and use `{old}`", *edits))
             return None
     return v.local
 

@@ -172,6 +172,8 @@ def _to_mut(b: Body, name: str, v: Val, span: Span) -> None:
             found = born(b, found, wrong.conflict.want, wrong.conflict.got)
             help = f"`{name}2: {b.show(var.type)} = {_short(span)}` checks it when the program runs"
             found = found.with_help(help)
+        else:
+            found = found.with_note("the caller's variable has this type after the call as well")
         b.report(element_help(found, v.type, var.type, _short(span), span))
         return
     v = fit(b, v, strip_rows(var.type))
@@ -232,7 +234,8 @@ def _element(b: Body, target: tree.Index, compute: Compute) -> None:
         b.expr(base)
         compute(None)
         if v is not None or base.id in b.dim_names:
-            b.report(error("E0408", f"`{base.id}` has no elements to assign", base.span))
+            found = error("E0408", f"`{base.id}` has no elements to assign", base.span)
+            b.report(found.with_note("elements of tensors and lists can be"))
         return
     if v.how not in ("local", "mut"):
         compute(None)
@@ -362,7 +365,7 @@ def aug_assign(b: Body, node: tree.AugAssign) -> str:
 def ann_assign(b: Body, node: tree.AnnAssign) -> str:
     name = node.name.text
     a = annotated_type(b, node)
-    v = b.expr(node.value, None if a is None else a.hint)
+    v = b.expr(node.value, Unknown() if a is None else a.hint)
     target = tree.Name(name, span=node.name.span)
     if a is None:
         if not isinstance(b.lookup(name), (Constant, FunctionSlot)):
@@ -455,7 +458,7 @@ def _checked_return(
     b: Body, found: Diagnostic, node: tree.Return, whole: Val, t: Tensor
 ) -> Diagnostic:
     """The help that makes a demand of the result's type a check when the program runs."""
-    name = next((n for n in ("y", "out", "result") if b.lookup(n) is None), "y2")
+    name = b.new_name("y")
     line = f"{name}: {b.show(b.result)} = {_short(whole.span)}"
     indent = " " * (node.span.column - 1)
     edits = (Edit(node.span, f"{line}\n{indent}return {name}"),) if not b.unknowns else ()

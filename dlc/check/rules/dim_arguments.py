@@ -9,7 +9,7 @@ from dlc.check.convert import (
 from dlc.check.rules.arguments import (
     Argument,
 )
-from dlc.diag import error
+from dlc.diag import Edit, error
 from dlc.typesys.dims import Dim
 from dlc.typesys.surface import (
     Tensor,
@@ -34,7 +34,9 @@ def dim_argument(b: Body, a: Argument, what: str) -> Dim | None:
     if whole:
         found = error("E0304", f"{what} has no name", a.span)
         found = found.with_note("a dim is built from names, whole numbers, `+ - * // %` and powers")
-        b.report(found.with_help(f"name it first: `k = {a.text}`, then `k`"))
+        k = b.new_name("k")
+        edits = (*b.before(f"{k} = {a.text}"), Edit(a.span, k))
+        b.report(found.with_help(f"name it first: `{k} = {a.text}`, then `{k}`", *edits))
         return None
     b.report(found.with_help("dims are whole numbers (i32): `i32(x)`, with a name of its own"))
     return None

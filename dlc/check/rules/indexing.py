@@ -293,9 +293,12 @@ def _no_length(b: Body, s: tree.Slice, start: Val, stop: Val) -> Diagnostic:
     )
     nameless = [(v, n) for v, n in ((start, "a"), (stop, "e")) if v.dim is None]
     binds = "; ".join(f"`{n} = {v.span.text}`" for v, n in nameless)
+    names = {n: b.new_name(n) for _, n in nameless}
+    lines = [x for v, n in nameless for x in b.before(f"{names[n]} = {v.span.text}")]
+    edits = (*lines, *(Edit(v.span, names[n]) for v, n in nameless)) if lines else ()
     one = "a" if start.dim is None else ("" if s.start is None else s.start.span.text)
     other = "e" if stop.dim is None else ("" if s.stop is None else s.stop.span.text)
-    return found.with_help(f"{binds} first, then `[{one} : {other}]`")
+    return found.with_help(f"{binds} first, then `[{one} : {other}]`", *edits)
 
 
 # -- lists and arrays

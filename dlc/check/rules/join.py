@@ -80,7 +80,7 @@ def _variable(
     if missing is not None or clash is not None:
         return replace(base, dim=None)
     if all(v.local == first.local and v.type == first.type and v.dim == first.dim for v in values):
-        changed = any(v.span != first.span for v in values)
+        changed = any(v.span != first.span or v.written != first.written for v in values)
         if changed:
             joins.append(typed.Joined(first.local, first.type, span=span))
         return base

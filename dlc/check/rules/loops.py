@@ -14,7 +14,7 @@ from dlc.check.rules.join import as_type, redefine
 from dlc.check.rules.operators import condition
 from dlc.check.rules.static import static_number
 from dlc.check.typed import Local
-from dlc.diag import Diagnostic, Span, error
+from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.syntax import tree
 from dlc.syntax.walk import walk
 from dlc.typesys.dims import Dim
@@ -293,7 +293,8 @@ def _not_iterable(b: Body, node: tree.For, v: Val) -> Diagnostic:
     found = error("E0345", f"cannot walk over {b.show(t)}", v.span)
     name = node.targets[0].text
     if isinstance(t, Tensor) and not t.shape:
-        return found.with_help(f"`for {name} in 0..{v.span.text}:`")
+        made = f"0..{v.span.text}"
+        return found.with_help(f"`for {name} in {made}:`", Edit(v.span, made))
     if isinstance(t, Array):
         return found.with_help(f"`for i in 0..{b.show(t.count)}:` and `{v.span.text}[i]`")
     if isinstance(t, Tangent):

@@ -163,6 +163,8 @@ def _argument(
         c.ok = False
         return
     c.values[p.name] = v
+    if not c.ok:
+        return
     if not c.matcher.match(expected, v.type):
         c.ok = False
         b.report(wrong_form(b, c, p, a, v))
@@ -205,7 +207,9 @@ def _default(b: Body, c: Matching, p: ParamDecl) -> None:
             c.matcher.dims[f"?{p.name}"] = Dim.const(value)
         return
     t = p.type
-    assert isinstance(t, Tensor)
+    if not isinstance(t, Tensor):
+        c.matcher.poisoned = True
+        return
     if isinstance(value, (bool, str)):
         assert not isinstance(value, str)
         c.values[p.name] = Val(typed.Literal(value, type=t, span=c.span))

@@ -223,7 +223,10 @@ def unknown_name(b: Body, text: str, span: Span, what: str) -> Diagnostic:
     found = error("E0201", f"no {what} `{text}`", span)
     where = [m for m in std_modules() if _declares(m, text)]
     if where:
-        return found.with_help(f"`from {where[0]} import {text}`")
+        line = f"from {where[0]} import {text}"
+        start = b.tables.modules.by_name[b.module].tree.items[0].span
+        top = Span(start.source, start.start, start.start)
+        return found.with_help(f"`{line}`", Edit(top, f"{line}\n"))
     words = {"float": "f32", "double": "f64", "True": "true", "False": "false"}
     if text in words:
         return found.with_help(f"write `{words[text]}`", Edit(span, words[text]))

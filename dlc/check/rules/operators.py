@@ -134,7 +134,9 @@ def _allowed(b: Body, op: str, element: Element, x: Val, y: Val, span: Span) -> 
         found = error("E0318", f"`{op}` of {element}", span)
         found = found.with_note(f"`{op}` is of whole numbers")
         help = f"`floor({one} / {other})`"
-        b.report(found.with_help(help if op == "//" else f"`{one} - {other} * {help[1:-1]}`"))
+        if op == "%":
+            help = f"`{one} - {other} * {help[1:-1]}`"
+        b.report(found.with_help(help, Edit(x.span.to(y.span), help[1:-1])))
         return False
     if (op == "/" and kind == "number") or (op in ("//", "%") and kind == "number"):
         found = error("E0318", f"`{op}` of {element}, which may be any number", span)

@@ -132,7 +132,7 @@ def _changes(b: Body, p: Prepared) -> None:
             v = b.env[n]
             assert isinstance(v, Variable)
             declared, span = v.type, value.span
-            b.update(n, dim=None, type=value.type)
+            b.update(n, dim=None, type=value.type, written=value.span)
 
             def restore(
                 n: str = n,

@@ -79,11 +79,8 @@ def axis(b: Body, e: tree.Expr, t: Tensor, function: str) -> int | None:
         b.expr(e)
         found = error("E0327", f"the axis of `{function}` must be a number", e.span)
         if function in ("max", "min"):
-            found = found.with_help(
-                f"`{function}imum(a, b)` is the larger of two"
-                if function == "max"
-                else "`minimum(a, b)` is the smaller of two"
-            )
+            which = "larger" if function == "max" else "smaller"
+            found = found.with_help(f"`{function}imum(a, b)` is the {which} of two")
         else:
             found = found.with_help("write it out: `axis=0`")
         b.report(found)

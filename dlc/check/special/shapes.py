@@ -256,9 +256,10 @@ def chunk(b: Body, node: tree.Call, want: Type | None) -> Val:
             args["n"].span, ""
         )
         if isinstance(size, Dim) and size.name:
-            found = found.with_help(
-                f"`y: {t.dtype}[{n}*?p] = {v.span.text}` checks it when the program runs"
-            )
+            y, rest = b.new_name("y"), "".join(f", {b.show(d)}" for d in t.shape[1:])
+            line = f"{y}: {t.dtype}[{n}*?{b.new_name('p')}{rest}] = {v.span.text}"
+            edits = (*b.before(line), Edit(v.span, y)) if b.can_write(t) else ()
+            found = found.with_help(f"`{line}` checks it when the program runs", *edits)
         return b.fail(found if found.helps else found.with_note("each part has the same length"))
     made = Tensor(t.dtype, (part, *t.shape[1:]))
     if n == 1:
