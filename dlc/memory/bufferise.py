@@ -25,10 +25,9 @@ def bufferise(m: Module) -> BModule:
 
     Raises InternalError for operations that must be gone by now (`value_and_grad` …)."""
     faces = interfaces(m)
-    types = dict(m.types)
     made: dict[str, BFunction] = {}
     for name, fn in m.functions.items():
         placed = coalesce(normalise(prepare(fn), faces))
-        made[name] = tidy(emit(placed, plan(placed), types))
+        made[name] = tidy(emit(placed, plan(placed)))
     made = prune_marks(made)
-    return BModule(MappingProxyType(types), MappingProxyType(numbered_groups(made)))
+    return BModule(m.types, MappingProxyType(numbered_groups(made)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from dlc.ir.core import AdtDecl, Loc, Op, Region
+from dlc.ir.core import Loc, Op, Region
 from dlc.memory.coalesce import Placed
 from dlc.memory.emit_ops import emit_op
 from dlc.memory.facts import is_tensor, is_update
 from dlc.memory.form import (
     Address,
+    Alloc,
     BFunction,
     BindDim,
     Block,
@@ -19,6 +20,8 @@ from dlc.memory.form import (
     DimValue,
     For,
     If,
+    ListCopy,
+    ListNew,
     Loop,
     Mark,
     Move,
@@ -29,8 +32,10 @@ from dlc.memory.form import (
     ScalarArg,
     Statement,
     Switch,
+    Variant,
     View,
 )
+from dlc.memory.frame import statements
 from dlc.memory.places import Places
 from dlc.memory.plan import Plan
 from dlc.memory.rings import carried_of
@@ -43,16 +48,17 @@ from dlc.typesys.types import AdtType
 Moves = list[tuple[Reg, ScalarArg | Dim]]
 
 
-def emit(p: Placed, plan: Plan, types: dict[str, AdtDecl]) -> BFunction:
+def emit(p: Placed, plan: Plan) -> BFunction:
     """The function in the form."""
-    return _Emitter(p, plan, types).function()
+    return _Emitter(p, plan).function()
 
 
 class _Emitter:
-    def __init__(self, p: Placed, plan: Plan, types: dict[str, AdtDecl]) -> None:
-        self.p, self.n, self.plan, self.types = p, p.n, plan, types
+    def __init__(self, p: Placed, plan: Plan) -> None:
+        self.p, self.n, self.plan = p, p.n, plan
         self.places = Places(p, plan)
         self.w = Writer(self.places)
+        self.notes: list[tuple[Loc, str]] = []
 
     # -- the function
 
@@ -90,7 +96,7 @@ class _Emitter:
             body,
             entry=is_entry(fn),
             loc=fn.loc,
-            remarks=tuple(self.remarks(fn.body)),
+            remarks=(*self.remarks(fn.body), *self.notes),
             result_names=fn.result_dims,
         )
 
@@ -268,7 +274,20 @@ class _Emitter:
         outer = self.w.begin()
         self.bind(r.dims, dims)
         start = self.w.end(outer)
-        return (*start, *self.scope(r, finish, closed=closed))
+        body = self.scope(r, finish, closed=closed)
+        if not closed and any(map(self.leaves_garbage, statements(body))):
+            self.notes.append(
+                (op.loc, "the heap grows with every turn: the loop carries structures")
+            )
+        return (*start, *body)
+
+    def leaves_garbage(self, s: Statement) -> bool:
+        """Whether the statement takes heap that may be dead after the turn."""
+        if isinstance(s, Variant):
+            return bool(s.fields or s.dims)
+        if isinstance(s, Call):
+            return any(isinstance(r.type, str) for r in s.results)
+        return isinstance(s, (Alloc, ListCopy, ListNew))
 
     # -- calls
 

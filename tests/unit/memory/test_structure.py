@@ -200,6 +200,22 @@ fn @main[N](%x: f32[N], %v: f32) -> (f32[N], f32[N]) {
     assert [text for _, text in fn.remarks] == ["`insert` copies a, still in use"]
 
 
+def test_a_loop_that_carries_structures_grows() -> None:
+    text = """
+type @T = Nil(a: i32) | Cons(a: i32, r: @T)
+fn @main(%t: @T, %n: i32) -> (@T) {
+  %o = const {value=0} : i32
+  %s = for %o, %n, %t
+    (%i: i32, %k: @T) {
+      %l = variant %i, %k {constructor="Cons"} : @T
+      yield %l
+    } : @T
+  return %s
+}"""
+    (remark,) = function(text).remarks
+    assert "grows" in remark[1]
+
+
 def test_a_row_is_read_before_the_table_changes() -> None:
     """Only the row is copied, not the table."""
     fn = function("""
