@@ -160,7 +160,7 @@ def give_weights(net: Net, weights: str | None, seed: int, sizes: Mapping[str, i
         net.load(weights)
         return
     try:
-        net.init(seed, **sizes)
+        net.init(seed, dims=sizes)
     except WeightsError as e:
         raise click.ClickException(f"{e} (--weights FILE)") from None
     except MemoryError:

@@ -60,3 +60,14 @@ def test_native_code_and_the_evaluator_agree(name: str) -> None:
                 np.testing.assert_allclose(
                     net.params[n], x, rtol=1e-3, atol=1e-4, err_msg=f"{where}, {n}"
                 )
+
+
+@pytest.mark.parametrize("w", [4, 5, 1_000_000])
+def test_a_slice_longer_than_its_tensor(w: int) -> None:
+    """The bound `N - w + 1` is negative: nothing is in range."""
+    source = "export fn f(x: f32[N], w: i32) -> f32[w]:\n    return x[0 : w]\n"
+    net = dlc.compile(source)
+    x = np.array([1, 2, 3], np.float32)
+    assert net.f(x, 3).tolist() == [1, 2, 3]
+    with pytest.raises(dlc.CallError):
+        net.f(x, w)
