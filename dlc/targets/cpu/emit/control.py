@@ -169,7 +169,7 @@ def emit_bind_dim(b: Body, s: BindDim) -> None:
 def emit_check_index(b: Body, s: CheckIndex) -> None:
     i = b.index(s.index)
     bound = b.index(s.bound) if isinstance(s.bound, Reg) else b.dim(s.bound)
-    # Signed on both sides: a bound such as `N - w + 1` may be negative, and then nothing is in range.
+    # Signed: a bound such as `N - w + 1` may be negative, and then nothing is in range.
     f = b.f
     ok = f.and_(f.icmp("sge", i, 0), f.icmp("slt", i, bound))
     b.check(ok, "bounds", s.loc, i, bound, "index out of range")
