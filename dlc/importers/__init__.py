@@ -1,0 +1,1 @@
+"""ONNX models as IR. Takes files of any origin: nothing in them is trusted."""
