@@ -16,10 +16,10 @@ from dlc.memory.bufferise import bufferise
 from dlc.memory.verify import verify
 from tests.fuzz.memory_programs import program
 from tests.laws.memory_mutants import MUTANTS, mutated
-from tests.unit.memory import test_programs as written
+from tests.unit.memory import programs as written
 from tests.unit.memory.running import evaluated, interpreted, outcome
 
-SEEDS = 150
+SEEDS = 100
 """Programs of a run; `pytest --full` takes ten times as many."""
 
 Case = tuple[Module, list[Any], dict[str, int] | None]
@@ -86,9 +86,8 @@ HAND_MADE: dict[str, tuple[str, ...]] = {
 def witnesses(name: str) -> Iterator[tuple[Case, Any]]:
     """Programs that this mistake turns wrong: written ones, then random ones."""
     for title in HAND_MADE.get(name, ()):
-        texts = {**written.STRAIGHT, **written.LOOPS, **written.CALLS, **written.STRUCTURES}
         structure = title in written.STRUCTURES
-        m = read_module((written.TREE if structure else "") + texts[title])
+        m = read_module(written.ALL[title])
         number = structure or title in written.LOOPS
         first: Any = ("Leaf", 1) if structure else written.X * 0.25
         args = [first, np.int32(3) if number else written.Y]

@@ -18,7 +18,7 @@ from dlc.ops.card import RunError
 from dlc.ops.values import AdtValue, ListValue
 from dlc.typesys.dims import Dim
 from tests.fuzz.memory_programs import program
-from tests.unit.memory.test_programs import TREE, X
+from tests.unit.memory.programs import TREE, X
 from tests.unit.memory.test_structure import TREELSTM, tree, weights
 
 

@@ -11,16 +11,13 @@ from dlc.memory.print import print_module
 from dlc.memory.read import FormError, read_module
 from dlc.memory.verify import verify
 from tests.fuzz.memory_programs import program
-from tests.unit.memory import test_programs as written
+from tests.unit.memory.programs import ALL
 from tests.unit.memory.running import evaluated, interpreted, outcome, same
 
-TEXTS = {**written.STRAIGHT, **written.LOOPS, **written.CALLS}
-TEXTS |= {name: written.TREE + text for name, text in written.STRUCTURES.items()}
 
-
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", ALL)
 def test_written_programs(name: str) -> None:
-    text = print_module(bufferise(read_ir(TEXTS[name])))
+    text = print_module(bufferise(read_ir(ALL[name])))
     again = read_module(text)
     verify(again)
     assert print_module(again) == text
