@@ -40,7 +40,8 @@ def lower(
     `consts` gives const dims by export (`{"beam": {"K": 8}}`), `onnx` the functions of imported
     models. With `initialisers` every parameter set has a function `init.<name>`.
 
-    Raises CompileError: E0601 for a const dim without a number, E0633, E0634."""
+    Raises CompileError: E0601 for a const dim without a number, E0633, E0634,
+    E0635."""
     wanted = checked.exports if entries is None else tuple(entries)
     with deep_stack():
         made = instances(checked, consts or {}, onnx or {}, wanted, tests)

@@ -81,9 +81,10 @@ def _variable(
         return replace(base, dim=None)
     if all(v.local == first.local and v.type == first.type and v.dim == first.dim for v in values):
         changed = any(v.span != first.span or v.written != first.written for v in values)
-        if changed:
-            joins.append(typed.Joined(first.local, first.type, span=span))
-        return base
+        if not changed:
+            return base
+        joins.append(typed.Joined(first.local, first.type, span=span))
+        return replace(base, written=span)
     target = _common(b, going, values)
     if target is None:
         other = next(v for v in values if v.type != first.type)
@@ -92,7 +93,7 @@ def _variable(
         if v.type != target:
             p.out.append(as_type(v, target, v.span))
     joins.append(typed.Joined(first.local, target, span=span))
-    made = replace(base, type=target, dim=None)
+    made = replace(base, type=target, dim=None, written=span)
     if all(v.dim == first.dim for v in values):
         return replace(made, dim=first.dim)
     b.later.append(lambda: redefine(b, name, span))

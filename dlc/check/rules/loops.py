@@ -119,6 +119,7 @@ class _Turns:
         b = self.b
         b.env = dict(self.before)
         for name in self.loop.carried:
+            b.update(name, written=self.header)
             if is_whole(self.loop.carried[name].type):
                 b.update(name, dim=None)
                 b.later.append(lambda n=name: redefine(b, n, self.header))

@@ -119,4 +119,11 @@ CODES: tuple[Code, ...] = (
         "level deeper, and no function may be deeper than 256 levels.",
         shown_by="tests/unit/lower/test_flow.py::test_deep_nesting_is_refused_in_words",
     ),
+    Code(
+        "E0635",
+        "a number that a convolution or pool can't have",
+        "Strides, sizes, dilations and groups are at least 1, padding is at least 0. Where they "
+        "are computed from const parameters, only the instance shows that one is not.",
+        shown_by="tests/unit/lower/test_language.py::test_numbers_of_convolutions",
+    ),
 )

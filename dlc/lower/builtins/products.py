@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from dlc.diag import CompileError, error
 from dlc.ir.core import Value
 from dlc.lower.builtins.given import Builtin, Given
 from dlc.lower.builtins.numbers import column_of
@@ -39,6 +40,10 @@ def _conv(g: Given) -> Leaves:
     """`y[o, p] = sum over c, k of x[c, stride*p + dilation*k - pad] * w[o, c, k]`, zero outside."""
     x, w = g.xs[:2]
     n = w.tensor.rank - 2
+    _in_range(g, "stride", 1)
+    _in_range(g, "pad", 0)
+    _in_range(g, "dilation", 1)
+    _in_range(g, "groups", 1)
     y = g.b.emit(
         "conv",
         _batch_of_one(g.b, x),
@@ -51,6 +56,14 @@ def _conv(g: Given) -> Leaves:
     return g.s.conform((_only(g.b, y),), g.call.type)
 
 
+def _in_range(g: Given, name: str, least: int) -> None:
+    """Raises CompileError E0635: such a number is only known in the instance."""
+    n = g.number(name) if name in dict(g.call.consts) else least
+    if n < least:
+        text = f"`{name}` of `{g.call.name}` is {n}, and must be at least {least}"
+        raise CompileError(error("E0635", text, g.call.span))
+
+
 def _optional(g: Given, name: str) -> int:
     """A const parameter that is 1 unless given."""
     return g.number(name) if name in dict(g.call.consts) else 1
@@ -60,6 +73,8 @@ def _pool(kind: str) -> Builtin:
     def call(g: Given) -> Leaves:
         x = g.one(0)
         n = x.tensor.rank - 1
+        _in_range(g, "size", 1)
+        _in_range(g, "stride", 1)
         y = g.b.emit(
             "pool",
             _batch_of_one(g.b, x),

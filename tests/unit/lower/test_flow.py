@@ -32,7 +32,8 @@ class Programs:
 
     def value(self, names: list[str], depth: int = 2) -> str:
         if depth == 0 or self.r.random() < 0.3:
-            return self.r.choice([*names, str(self.r.randint(0, 5))])
+            parts = ["a[1]", "a[n % 4]", "xs[-1]", "len(xs)"]
+            return self.r.choice([*names, str(self.r.randint(0, 5)), self.r.choice(parts)])
         left, right = self.value(names, depth - 1), self.value(names, depth - 1)
         return f"({left} {self.r.choice('+-')} {right})"
 
@@ -56,18 +57,30 @@ class Programs:
                 return out, True
         return out, False
 
+    def simple(self, names: list[str]) -> str:
+        """A statement without control flow: a new variable, an assignment, a part that changes."""
+        k, value = self.r.random(), self.value(names)
+        if k < 0.25:
+            name = self.fresh("v")
+            names.append(name)
+            return f"{name} = {value}"
+        if k < 0.45:
+            return f"a[{self.value(names, 1)} % 4] = {value} % 1000"
+        if k < 0.55:
+            return f"push(mut xs, {value} % 1000)"
+        if k < 0.65:
+            return f"xs[{self.value(names, 1)} % len(xs)] = {value} % 1000"
+        if k < 0.7:
+            return f"bump(mut a, mut xs, {self.r.choice(names)} % 4)"
+        target = self.r.choice([n for n in names if n[0] in "xyv"])
+        return f"{target} = {value} % 1000"
+
     def statement(
         self, names: list[str], indent: int, depth: int, loop: bool
     ) -> tuple[list[str], bool]:
         pad, k = "    " * indent, self.r.random()
         if k < 0.35 or depth == 0:
-            if self.r.random() < 0.3:
-                name = self.fresh("v")
-                line = f"{pad}{name} = {self.value(names)}"
-                names.append(name)
-                return [line], False
-            target = self.r.choice([n for n in names if n[0] in "xyv"])
-            return [f"{pad}{target} = {self.value(names)} % 1000"], False
+            return [pad + self.simple(names)], False
         if k < 0.6:
             then, a = self.block(names, indent + 1, depth - 1, loop)
             lines = [f"{pad}if {self.condition(names)}:", *then]
@@ -93,18 +106,35 @@ class Programs:
 
     def text(self) -> str:
         body, ends = self.block(["x", "y", "n", "m"], 1, 4, False)
-        end = [] if ends else ["    return x + y"]
-        head = ["export fn f(n: i32, m: i32) -> i32:", "    x = 1", "    y = n"]
-        return "\n".join([*head, *body, *end]) + "\n"
+        end = [] if ends else ["    return x + y + a[0] + a[3] + xs[0] + len(xs)"]
+        return HEAD + "\n".join([*body, *end]) + "\n"
+
+
+HEAD = """fn bump(a: mut i32[4], xs: mut List[i32], i: i32):
+    if a[i] > 5:
+        push(mut xs, i)
+        return
+    a[i] += 1
+export fn f(n: i32, m: i32) -> i32:
+    x = 1
+    y = n
+    a = fill(0, 4)
+    xs: List[i32] = [7]
+"""
 
 
 def python(text: str) -> Callable[..., int]:
     """The function, as Python has it."""
-    text = re.sub(r"export fn (\w+)\(n: i32, m: i32\) -> i32:", r"def \1(n, m):", text)
+    text = re.sub(r"(?:export )?fn (\w+)\(.*", lambda h: f"def {h[1]}({PARAMETERS[h[1]]}):", text)
     text = re.sub(r"in (\S+?)\.\.(\S+):", r"in range(\1, \2):", text)
+    text = text.replace("fill(0, 4)", "[0] * 4").replace("xs: List[i32] =", "xs =")
+    text = re.sub(r"push\(mut xs, (.*)\)", r"xs.append(\1)", text).replace("mut ", "")
     space: dict[str, Callable[..., int]] = {}
-    exec(text, {}, space)
+    exec(text, space)
     return space["f"]
+
+
+PARAMETERS = {"bump": "a, xs, i", "f": "n, m"}
 
 
 def module(text: str) -> Module:
