@@ -31,6 +31,9 @@ SHAPES = (
     (4, 6),
     (6, 4),
     (4, 4),
+    (2, 6),
+    (3, 4),
+    (2, 4),
     (2, 4, 6),
     (3, 4, 4),
     (2, 4, 4),
@@ -117,7 +120,7 @@ def make_world(isa: Isa, seed: int, special: float = 0.1) -> World:
             dtype = str(rng.choice(["f32", "f32", "f32", "bf16"]))
             step = 4 if dtype == "f32" else 2
             b.row(Row(space, dtype, shape, None, data[space] + step * int(rng.integers(0, 96))))
-    for shape in ((4,), (6,), (4, 6), (2, 4, 6), (1,), (5,), (3,)):
+    for shape in ((4,), (6,), (4, 6), (4, 4), (6, 4), (2, 4, 6), (1,), (5,), (3,)):
         for dtype, at, item in (("i32", index, 4), ("i8", codes, 1)):
             b.row(Row("SP", dtype, shape, None, at + item * int(rng.integers(0, 64))))
     for shape, at in (
@@ -215,15 +218,21 @@ class Generator:
         self.rng = random.Random(seed)
         self.halt = decoded(world.isa.instructions["halt"])
         self.plain = [i for i in world.isa.instructions.values() if i.mnemonic not in CONTROL]
-        self.weights = [
-            4 if any(f.kind and f.kind.of in ("T", "Q", "W") for f in i.operands) else 1
-            for i in self.plain
-        ]
+        self.weights = [self._weight(i) for i in self.plain]
         self.coverage: dict[str, int] = {}
         self.traps: dict[str, int] = {}
         self.numbers = {mnemonic: k for k, mnemonic in enumerate(world.isa.instructions)}
         self.rows = decoded_rows(world.isa, (self.halt, self.halt))
         self.arrays: list[int] | None = None
+
+    @staticmethod
+    def _weight(instruction: Instruction) -> int:
+        """How often an instruction is drawn: more often where it fits more seldom."""
+        if instruction.mnemonic.startswith("tp.pop") or len(instruction.tensors) > 2:
+            return 8
+        return (
+            4 if any(f.kind and f.kind.of in ("T", "Q", "W") for f in instruction.operands) else 2
+        )
 
     def accepts(self, state: State, tried: Decoded) -> bool:
         """Run one instruction; False, and nothing changed, if it traps."""
@@ -274,7 +283,7 @@ class Generator:
             ):
                 continue
             views = state.T[:TENSORS].tolist() if instruction.tensors else None
-            for _ in range(40):
+            for _ in range(40 if len(instruction.tensors) < 3 else 120):
                 tried = draw(self.world, self.rng, instruction, views)
                 if self.accepts(state, tried):
                     made.append(tried)
@@ -307,9 +316,11 @@ class Generator:
         text = [at("enter", n=2), at("li", d=9, v=rng.randrange(1, 3)), at("sts", a=9, k=0), *main]
         loop = [
             at("lds", d=9, k=0),
+            at("assert", a=9, v=3),
             at("addi", d=9, a=9, v=-1),
             at("sts", a=9, k=0),
             at("fsts", a=1, k=1),
+            at("flds", d=6, k=1),
             *looped,
         ]
         text += [*loop, at("bne", a=9, b=0, to=-len(loop))]

@@ -128,5 +128,5 @@ def test_random_programs() -> None:
 @pytest.mark.full
 def test_many_mutated_programs() -> None:
     rng, made = random.Random(99), pool()
-    for _ in range(10):
+    for _ in range(5):
         run_all([mutated(rng, *rng.choice(made)) for _ in range(2000)], compare_every=40)
