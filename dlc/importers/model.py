@@ -16,7 +16,7 @@ from dlc.importers import schemas
 from dlc.importers.emission import Emission, identifier
 from dlc.importers.files import ExternalData, read_model
 from dlc.importers.findings import Place
-from dlc.importers.interface import dims_of_results, hidden_values, interface_of
+from dlc.importers.interface import MODEL, dims_of_results, hidden_values, interface_of
 from dlc.importers.limits import Budget, Limits
 from dlc.importers.messages import Array, Model
 from dlc.importers.parsing import Parser
@@ -33,7 +33,8 @@ from dlc.typesys.types import TensorType
 
 @dataclass(frozen=True)
 class Imported:
-    """A model as IR. The function takes the weights in the order of `weights`, then the inputs.
+    """A model as IR. The function takes the weights in the order of `weights` (named as in weight
+    files: `m.conv1_weight`), then the inputs.
 
     `inputs` and `outputs` say what ONNX's users give and get. Run-time errors name a line: entry
     `line - 1` of `places` is the operator. `opsets` and `producer` are as in the file."""
@@ -111,7 +112,7 @@ def _import(
     interface = interface_of(name, file, fn, e.weights, inputs, outputs)
     return Imported(
         name, Module.of({}, {function: fn}), function, interface,
-        MappingProxyType({w.name: w.data for w in e.weights}), inputs, outputs,
+        MappingProxyType({f"{MODEL}.{w.name}": w.data for w in e.weights}), inputs, outputs,
         tuple(walk.places), tuple(warnings), model.opsets, model.producer,
     )  # fmt: skip
 

@@ -146,17 +146,17 @@ class Inputs:
         return self.e.tensor(v, element), Port(name, ident, element, v.tensor)
 
     def _dim(self, name: str, axis: int, d: int | str | None) -> Dim:
-        """A number as it is. A name, nothing, and what some exporters write for "any" (0, -1), is a
-        dim of the function."""
+        """A number as it is. A name is a dim of the function; so is each nothing, and what some
+        exporters write for "any" (0, -1, `?`)."""
         if isinstance(d, int) and d > 0:
             if d >= 1 << 31:
                 raise refuse("E0702", f"axis {axis} has the size {d}; below 2**31")
             return Dim.const(d)
-        if isinstance(d, str):
+        if isinstance(d, str) and d.strip("?* "):
             return self._named(d)
         base = identifier(f"{name}_{axis}")
         fresh = self._fresh(base)
-        if d is None or d < 0:
+        if d != 0:
             self.e.reason.positive[fresh] = None
         return Dim.sym(fresh)
 

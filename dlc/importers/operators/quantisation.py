@@ -22,7 +22,7 @@ from dlc.importers.elements import (
 )
 from dlc.importers.operators.convolutions import add_bias, convolve
 from dlc.importers.operators.products import matmul
-from dlc.importers.operators.recurrent import LSTM, recurrent
+from dlc.importers.operators.recurrent import LSTM, Product, recurrent
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
 from dlc.typesys.dims import ONE, Dim
@@ -215,21 +215,36 @@ MS = "com.microsoft"
 
 def _dynamic_lstm(c: Call) -> tuple[Tensor, ...]:
     """LSTM with weights of bytes, `W [D, I, 4H]`, `R [D, H, 4H]`, and scales and zero points of
-    one number for each direction, or each direction and column. The inputs of its products are
-    quantised by their own range. Source: ONNX Runtime, contrib operators."""
+    one number for each direction, or each direction and column. The inputs (all steps at once) and
+    each step's state are quantised by their own range. Source: ONNX Runtime, contrib operators."""
     e = c.e
-    weights = [
-        e.transpose(_weight(c.tensor(i), c.tensor(s), c.tensor(z)), (0, 2, 1))
-        for i, s, z in ((1, 8, 9), (2, 10, 11))
-    ]
-    return recurrent(c, LSTM, weights[0], weights[1])
+    w, r = (e.transpose(c.tensor(i), (0, 2, 1)) for i in (1, 2))
+
+    def products(d: int) -> tuple[Product, Product]:
+        into, back = (_by_bytes(c.tensor(s), c.tensor(s + 1), d) for s in (8, 10))
+        return into, back
+
+    return recurrent(c, LSTM, w, r, products)
 
 
-def _weight(w: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    e = w.e
-    count = w.shape[0]
-    shape = (count, 1, 1) if scale.rank == 1 else (count, 1, scale.shape[-1])
-    return dequantised(w, e.reshape(scale, shape), e.reshape(zero, shape))
+def _by_bytes(scale: Tensor, zero: Tensor, d: int) -> Product:
+    """The product with weights of one direction: bytes against bytes, summed in int32."""
+
+    def product(x: Tensor, w: Tensor) -> Tensor:
+        e, lead = x.e, "tb"[-(x.rank - 1) :]
+        factor, shift = (_of_direction(p, d) for p in (scale, zero))
+        q, own, point = dynamic(x)
+        left = _shifted(q, point, False)
+        right = _shifted(w, e.reshape(shift, (*shift.shape, *[1] * shift.rank)), False)
+        y = e.contract(f"{lead}k,gk->{lead}g", left, right, INT32)
+        return numbers.cast(y, FLOAT) * (own * factor)
+
+    return product
+
+
+def _of_direction(p: Tensor, d: int) -> Tensor:
+    e = p.e
+    return e.reshape(e.slice(p, 0, d, 1), p.shape[1:])
 
 
 def _qlinear_binary(name: str) -> Rule:

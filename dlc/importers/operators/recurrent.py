@@ -20,10 +20,20 @@ from dlc.typesys.dims import ONE, Dim
 Activation = Callable[[Tensor], Tensor]
 
 
+Product = Callable[[Tensor, Tensor], Tensor]
+"""`(x [.., K], w [G, K]) -> x w^T [.., G]`: how an input, or a state, meets its weights."""
+
+
+def plain(x: Tensor, w: Tensor) -> Tensor:
+    lead = "tb"[-(x.rank - 1) :]
+    return x.e.contract(f"{lead}k,gk->{lead}g", x, w)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One direction: inputs `x [T, B, I]`, weights `w [G, I]`, `r [G, H]` and biases `wb`, `rb`
-    [G] for the G = gates * H rows, activations, peepholes."""
+    [G] for the G = gates * H rows, activations, peepholes. `into` is the product of inputs with
+    `w`, `back` that of a state with rows of `r`."""
 
     w: Tensor
     r: Tensor
@@ -33,6 +43,8 @@ class Cell:
     f: tuple[Activation, ...]
     clip: float
     hidden: Dim
+    into: Product
+    back: Product
 
 
 Step = Callable[["Cell", Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
@@ -97,13 +109,16 @@ class Form:
 
 def _rule(form: Form) -> Callable[[Call], tuple[Tensor, ...]]:
     def rule(c: Call) -> tuple[Tensor, ...]:
-        return recurrent(c, form, c.tensor(1), c.tensor(2))
+        return recurrent(c, form, c.tensor(1), c.tensor(2), lambda d: (plain, plain))
 
     return rule
 
 
-def recurrent(c: Call, form: Form, w: Tensor, r: Tensor) -> tuple[Tensor, ...]:
-    """All outputs: every step's, and the last states. `w [D, G, I]`, `r [D, G, H]`."""
+def recurrent(
+    c: Call, form: Form, w: Tensor, r: Tensor, products: Callable[[int], tuple[Product, Product]]
+) -> tuple[Tensor, ...]:
+    """All outputs: every step's, and the last states. `w [D, G, I]`, `r [D, G, H]`; `products`
+    gives those of a direction."""
     x, e = c.tensor(0), c.e
     batch_first = c.flag("layout")
     if x.rank != 3 or w.rank != 3 or r.rank != 3:
@@ -125,7 +140,7 @@ def recurrent(c: Call, form: Form, w: Tensor, r: Tensor) -> tuple[Tensor, ...]:
     outputs: list[Tensor] = []
     lasts: list[list[Tensor]] = []
     for d in range(count):
-        cell = _cell(c, form, d, w, r, functions[d], hidden)
+        cell = _cell(c, form, d, w, r, functions[d], hidden, products(d))
         initial = [_initial(c, form, k, d, x, hidden, batch_first) for k in range(form.states)]
         reverse = way == "reverse" or d == 1
         y, last = run(cell, form.step(c), x, initial, lengths, reverse=reverse)
@@ -145,7 +160,14 @@ def _direction(t: Tensor, d: int) -> Tensor:
 
 
 def _cell(
-    c: Call, form: Form, d: int, w: Tensor, r: Tensor, f: tuple[Activation, ...], hidden: Dim
+    c: Call,
+    form: Form,
+    d: int,
+    w: Tensor,
+    r: Tensor,
+    f: tuple[Activation, ...],
+    hidden: Dim,
+    products: tuple[Product, Product],
 ) -> Cell:
     e, rows = c.e, hidden * form.gates
     wb = rb = None
@@ -154,7 +176,7 @@ def _cell(
         wb, rb = e.slice(b, 0, 0, rows), e.slice(b, 0, rows, rows)
     peep = _direction(c.tensor(7), d) if form.states == 2 and c.has(7) else None
     clip = c.float("clip") if c.given("clip") else 0.0
-    return Cell(_direction(w, d), _direction(r, d), wb, rb, peep, f, clip, hidden)
+    return Cell(_direction(w, d), _direction(r, d), wb, rb, peep, f, clip, hidden, *products)
 
 
 def _initial(
@@ -183,7 +205,7 @@ def run(
 ) -> tuple[Tensor, list[Tensor]]:
     """The loop over time: outputs [T, B, H] and the last states [B, H]."""
     e, (steps, batch, _) = x.e, x.shape
-    gates = e.contract("tbi,gi->tbg", x, cell.w)
+    gates = cell.into(x, cell.w)
     if cell.wb is not None:
         gates = gates + cell.wb
     gate_value = e.value(gates)
@@ -220,7 +242,7 @@ def _recurrent_part(cell: Cell, h: Tensor, first: int, count: int) -> Tensor:
     """`h R + rb` for the gates `first … first + count - 1`."""
     e = h.e
     at, rows = cell.hidden * first, cell.hidden * count
-    y = e.contract("bh,gh->bg", h, e.slice(cell.r, 0, at, rows))
+    y = cell.back(h, e.slice(cell.r, 0, at, rows))
     return y if cell.rb is None else y + e.slice(cell.rb, 0, at, rows)
 
 
