@@ -232,6 +232,8 @@ class Emission:
                     return (folded,)
         self.budget.take_operation()
         op = self.b.emit_op(name, [self.value(x) for x in xs], attrs)
+        for v in op.results:
+            self.budget.check_size(v.tensor)
         return tuple(
             Tensor(self, e, v.tensor.shape, v) for v, e in zip(op.results, elements, strict=True)
         )
@@ -285,6 +287,7 @@ class Emission:
             return None  # the builder says why
         if not isinstance(t, TensorType) or not t.size.is_constant or not _constant(frozen):
             return None
+        self.budget.check_size(t)
         if not self._worth(name, xs, t):
             return None
         op = Op(name, tuple(map(Value, types)), (Value(t),), frozen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlc.importers.refusal import refuse
+from dlc.typesys.types import TensorType
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Limits:
     `names`: characters of one name."""
 
     model_bytes: int = 4 << 30
-    fields: int = 1_000_000
+    fields: int = 700_000
     depth: int = 32
     nodes: int = 200_000
     tensor_bytes: int = 16 << 30
@@ -67,6 +68,21 @@ class Budget:
                 "E0702",
                 f"the model becomes more than {self.limits.operations} operations",
             ).with_help("raise the limit `operations` if you trust the file")
+
+    def check_size(self, t: TensorType) -> None:
+        """Raises E0702 for a tensor that is larger than allowed, as far as its dims are known."""
+        count = 1
+        for d in t.shape:
+            if not d.is_constant:
+                continue
+            count *= d.constant
+            if d.constant >= 1 << 31:
+                raise refuse("E0702", f"a tensor {t} has an axis of {d}; below 2**31 are supported")
+        if count * t.dtype.bytes > self.limits.tensor_bytes:
+            raise refuse(
+                "E0702",
+                f"a tensor {t} has more than the {self.limits.tensor_bytes} bytes that are allowed",
+            ).with_help("raise the limit `tensor_bytes` if you trust the file")
 
     def check_depth(self, depth: int, what: str) -> None:
         """Raises E0702 for nesting beyond the limit."""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from dlc.diag import CompileError, Diagnostic, warning
 from dlc.importers import schemas
 from dlc.importers.emission import Emission, identifier
+from dlc.importers.expansion import check_expansion
 from dlc.importers.files import ExternalData, read_model
 from dlc.importers.findings import Place
 from dlc.importers.interface import MODEL, dims_of_results, hidden_values, interface_of
@@ -93,6 +94,7 @@ def _import(
     ins = Inputs(e, bind, given)
     items, inputs = ins.make(model.graph)
     walk = Walk(e, decoder, model.functions, TABLE, file)
+    check_expansion(model.graph, walk.functions, budget.limits.nodes)
     around = Around(model.opsets, "main")
     made = walk.graph(model.graph, items, around)
     if not walk.findings.is_empty:

@@ -61,7 +61,11 @@ def fields(data: memoryview, budget: Budget) -> list[Field]:
         if kind == VARINT:
             value, at = varint(data, at, end)
         elif kind == BYTES:
-            size, at = varint(data, at, end)
+            size = data[at] if at < end else 0x80
+            if size < 0x80:
+                at += 1
+            else:
+                size, at = varint(data, at, end)
             if size > end - at:
                 raise _broken(f"a field of {size} bytes where {end - at} are left")
             value = data[at : at + size]

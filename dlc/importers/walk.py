@@ -10,6 +10,7 @@ from dlc.importers import schemas
 from dlc.importers.call import Call, Operator
 from dlc.importers.elements import Element
 from dlc.importers.emission import Emission
+from dlc.importers.expansion import Key
 from dlc.importers.findings import Findings, Place
 from dlc.importers.messages import (
     Attribute,
@@ -26,9 +27,6 @@ from dlc.importers.tensor_data import Decoder
 from dlc.ir.core import Loc
 from dlc.ops.build import BuildError
 from dlc.typesys.dims import DimError
-
-Key = tuple[str, str, str]
-"""Domain, name, overload of a function."""
 
 
 def _no_attributes() -> Mapping[str, Attribute]:
