@@ -13,13 +13,14 @@ class Limits:
     """Checked before anything is allocated or expanded.
 
     `model_bytes`: the file. `fields`: protobuf fields in it. `depth`: nesting of messages, graphs
-    and functions. `nodes`: operators after functions are inlined. `tensor_bytes`: one tensor, its
-    data stored outside included. `fold_bytes`, `fold_steps`: what is computed when importing.
+    and functions. `nodes`: operators after functions are inlined, and fields of one message.
+    `tensor_bytes`: one tensor, its data stored outside included. `fold_bytes`, `fold_steps`: what
+    is computed when importing.
     `operations`: of the IR that is made. `rank`: axes of a tensor. `attributes`: of one operator.
     `names`: characters of one name."""
 
     model_bytes: int = 4 << 30
-    fields: int = 700_000
+    fields: int = 1_000_000
     depth: int = 32
     nodes: int = 200_000
     tensor_bytes: int = 16 << 30

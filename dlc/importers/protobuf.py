@@ -81,6 +81,10 @@ def fields(data: memoryview, budget: Budget) -> list[Field]:
         out.append((number, kind, value))
         if not len(out) & 0x3FF:
             budget.take_fields(0x400)
+            if len(out) > budget.limits.nodes:
+                raise refuse(
+                    "E0702", f"one part of the file has more than {budget.limits.nodes} fields"
+                ).with_help("raise the limit `nodes` if you trust the file")
     budget.take_fields(len(out) & 0x3FF)
     return out
 
