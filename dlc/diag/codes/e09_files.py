@@ -58,7 +58,7 @@ CODES: tuple[Code, ...] = (
         "a dim that no weight shows",
         "A model may have a dim that is in none of its weights' shapes, such as the number of "
         "slots of a memory. Reading weights cannot find it, so it has to be given.",
-        shown_by="tests/programs/test_samples.py::test_a_dim_that_no_weight_shows",
+        shown_by="tests/programs/test_structures.py::test_a_dim_that_no_weight_shows",
     ),
     Code(
         "E0930",
