@@ -5,9 +5,11 @@ written."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from dlc.artifact.capi import STATUS, Api, EntryApi
+from dlc.artifact.names import Scope
 from dlc.artifact.structs import Array, CType, Member, Pointer, Primitive, Struct
 from dlc.typesys.interface import EntryInfo
 
@@ -251,34 +253,41 @@ def _static(api: Api, e: EntryApi, arena: int | None) -> Iterator[str]:
         return
     parameters: list[str] = []
     body: list[str] = []
+    after: list[str] = []
+    # Locals of the function come first: a member may have any name.
+    names = Scope(("in", "out", "status", "model", "arena", "bytes"))
     for owner, s, pairs in (("in", e.input, items), ("out", e.output, results)):
         for x, at in pairs:
             m = s.members[at]
+            name = names.take(m.name)
             if isinstance(m.type, Struct):
                 shape = [d.evaluate(fixed) for d in x.tensor.shape]
-                count = 1
-                for n in shape:
-                    count *= n
+                count = math.prod(shape)
                 yield f"#define {big}_{m.name.upper()}_ELEMENTS {count}"
-                parameters.append(declaration(m.type.members[0].type, m.name))
-                body.append(f"{owner}.{m.name}.data = {m.name};")
+                parameters.append(declaration(m.type.members[0].type, name))
+                body.append(f"{owner}.{m.name}.data = {name};")
                 if owner == "out":
                     body.append(f"{owner}.{m.name}.capacity = {count};")
                 else:
                     body += [f"{owner}.{m.name}.dims[{i}] = {n};" for i, n in enumerate(shape)]
             elif owner == "in":
-                parameters.append(declaration(m.type, m.name))
-                body.append(f"{owner}.{m.name} = {m.name};")
+                parameters.append(declaration(m.type, name))
+                body.append(f"{owner}.{m.name} = {name};")
             else:
                 assert isinstance(m.type, Primitive)
-                parameters.append(declaration(Pointer(m.type.c, False), m.name))
+                parameters.append(declaration(Pointer(m.type.c, False), name))
+                after.append(f"*{name} = out.{m.name};")
     if arena is not None:
         yield f"#define {big}_ARENA_BYTES {arena}"
-    yield from _static_function(api, e, parameters, body, arena)
+    yield from _static_function(api, e, parameters, (body, after), arena)
 
 
 def _static_function(
-    api: Api, e: EntryApi, parameters: list[str], body: list[str], arena: int | None
+    api: Api,
+    e: EntryApi,
+    parameters: list[str],
+    lines: tuple[list[str], list[str]],
+    arena: int | None,
 ) -> Iterator[str]:
     p, s = api.prefix, e.symbol
     name = e.name.replace(".", "_")
@@ -290,14 +299,12 @@ def _static_function(
     yield f"    {e.input.name} in = {p}_{name}_input();"
     yield f"    {e.output.name} out = {p}_{name}_output();"
     yield f"    {p}_status status;"
-    for line in body:
+    for line in lines[0]:
         yield f"    {line}"
     bytes_ = f"{s.upper()}_ARENA_BYTES" if arena is not None else "bytes"
     yield f"    status = {s}({model}&in, &out, arena, {bytes_}, NULL);"
-    for x, at in zip(e.border.outputs, e.out_members, strict=True):
-        if x.kind == "scalar":
-            member = e.output.members[at].name
-            yield f"    *{member} = out.{member};"
+    for line in lines[1]:
+        yield f"    {line}"
     yield "    return status;"
     yield "}"
     yield ""

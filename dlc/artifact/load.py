@@ -83,7 +83,7 @@ def load_native(a: Artifact) -> Native:
         from dlc.targets.cpu.llvm import load
 
         library = load(a.contents["object"], symbols)
-        return Native(api, library.address, library)
+        return Native(api, library.address, library, a.manifest.file_of)
     name = a.manifest.file("shared")
     if name is None or a.path is None:
         message = f"the artefact `{a.manifest.name}` has neither an object nor a shared library"
@@ -95,7 +95,7 @@ def load_native(a: Artifact) -> Native:
         assert found is not None
         return found
 
-    return Native(api, address_of, shared)
+    return Native(api, address_of, shared, a.manifest.file_of)
 
 
 def _check_machine(m: Machine) -> None:

@@ -69,6 +69,15 @@ class Manifest:
     memory: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     dims: Mapping[str, int] | None = None
     files: Mapping[str, FileInfo] = field(default_factory=lambda: MappingProxyType({}))
+    places: Mapping[str, tuple[tuple[int, int], ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """The places in each source file where a call can fail: a status has line and column only."""
+
+    def file_of(self, line: int, column: int) -> str:
+        """The source file of a failure's place, "" where several have such a place."""
+        found = [f for f, places in self.places.items() if (line, column) in places]
+        return found[0] if len(found) == 1 else ""
 
     @property
     def layout(self) -> BlockLayout:
@@ -107,6 +116,7 @@ class Manifest:
                 name: {"role": f.role, "bytes": f.bytes, "sha256": f.sha256}
                 for name, f in self.files.items()
             },
+            "places": {f: [list(p) for p in places] for f, places in self.places.items()},
             "interface": to_json(self.interface),
             "types": print_module(Module.of(self.types, {})),
         }
@@ -227,4 +237,10 @@ def _read(given: Any) -> Manifest:
         memory=MappingProxyType(memory),
         dims=dims,
         files=MappingProxyType(files),
+        places=MappingProxyType(
+            {
+                str(f): tuple((int(line), int(column)) for line, column in places)
+                for f, places in x["places"].items()
+            }
+        ),
     )

@@ -22,7 +22,7 @@ from dlc.autodiff.expand import differentiate
 from dlc.diag import CompileError, Diagnostic, InternalError, error
 from dlc.driver.options import Options, StageTime
 from dlc.driver.stages import Clock, native
-from dlc.ir.core import AdtDecl, Module
+from dlc.ir.core import AdtDecl, Module, walk
 from dlc.ir.printer import print_module
 from dlc.ops.verify import verify
 from dlc.targets.cpu.llvm import host_target
@@ -89,12 +89,23 @@ def _native(program: Program, o: Options, clock: Clock) -> Artifact:
     made = native(program.module, program.interface, o, clock)
     machine = Machine(made.target.triple, made.target.cpu, made.target.features)
     manifest = _manifest(program, made.api, o, made.bmodule.types, machine, made.arena)
+    manifest = replace(manifest, places=_places(made.module))
     note = f"Compiled from {program.name} by dlc {VERSION}."
     contents = {
         "object": made.object.data,
         "header": header(made.api, made.arena, note).encode(),
     }
     return Artifact(manifest, MappingProxyType(contents))
+
+
+def _places(module: Module) -> Mapping[str, tuple[tuple[int, int], ...]]:
+    """Where the operations stand, by file."""
+    found: dict[str, dict[tuple[int, int], None]] = {}
+    for fn in module.functions.values():
+        for loc in (fn.loc, *(op.loc for op in walk(fn.body))):
+            if loc.line:
+                found.setdefault(loc.file, {})[loc.line, loc.column] = None
+    return MappingProxyType({f: tuple(sorted(places)) for f, places in sorted(found.items())})
 
 
 def _manifest(

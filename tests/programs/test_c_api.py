@@ -14,6 +14,7 @@ import pytest
 from dlc.driver.build import Program, build
 from dlc.driver.options import Options
 from tests.unit.artifact.zoo import INTERFACE, MODULE
+from tests.unit.driver.test_build import bound
 
 HERE = Path(__file__).resolve().parent / "c_api"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Werror"]
@@ -83,6 +84,14 @@ def test_every_arena_size(zoo: Path) -> None:
 
 def test_threads_share_a_model(zoo: Path) -> None:
     assert run(compile_(zoo, HERE / "threads.c", extra=["-lpthread"])) == "same\n"
+
+
+@pytest.mark.parametrize("standard", STANDARDS)
+def test_a_program_of_fixed_sizes(tmp_path: Path, standard: str) -> None:
+    contents = build(bound(), options(weights_mode="embed")).artifact.contents
+    (tmp_path / "net.h").write_bytes(contents["header"])
+    (tmp_path / "net.o").write_bytes(contents["object"])
+    assert run(compile_(tmp_path, HERE / "fixed.c", standard)) == "2\n6\n10\n"
 
 
 def test_the_header_alone(zoo: Path, tmp_path: Path) -> None:

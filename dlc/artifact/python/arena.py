@@ -52,7 +52,7 @@ class Arena:
         if self.is_reserved:
             return True
         size = rounded(most)
-        while size >= 1 << 26:
+        while size >= 1 << 20:
             try:
                 space = _reserved(size)
             except (OSError, ValueError, OverflowError):

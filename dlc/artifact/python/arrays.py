@@ -202,10 +202,10 @@ class _Decoder:
         # Which codec a node has follows from the field that holds it, and parents come later: nodes
         # are kept open until their parent takes them.
         self.open: list[tuple[int, Leaves, Env]] = []
-        self.base = {s.tag: s for node in _nodes_of(plan) for s in node.shapes}
+        self.base = {s.tag: s for node in nodes_of(plan) for s in node.shapes}
         self.plans = {
             s.tag: p
-            for node in _nodes_of(plan)
+            for node in nodes_of(plan)
             for s, p in zip(node.shapes, node.plans, strict=True)
         }
 
@@ -247,7 +247,7 @@ class _Decoder:
         return self.flat.columns[number][at : at + size].reshape(shape)
 
 
-def _nodes_of(plan: Plan) -> list[Node]:
+def nodes_of(plan: Plan) -> list[Node]:
     """Every codec that can occur in a value, outer ones first."""
     out: dict[int, Node] = {}
     work = [plan]

@@ -71,6 +71,8 @@ class Node:
         default_factory=list["tuple[tuple[int, int], ...]"]
     )
     """For each constructor, the leaf and axis that show each of its hidden dims."""
+    classes: list[type[Value]] = field(default_factory=list["type[Value]"])
+    """The Python class of each constructor of a declared type."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,7 @@ class Codecs:
         node.shapes = self._shapes(info.type)
         base = self._types[info.name]
         classes = [getattr(base, c.name) for c in info.constructors]
+        node.classes = classes
         numbers = {c.name: i for i, c in enumerate(info.constructors)}
         codecs: list[list[tuple[str, Codec]]] = []
         for c, shape in zip(info.constructors, node.shapes, strict=True):

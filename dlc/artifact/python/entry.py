@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from dlc.artifact.header import signature
 from dlc.artifact.items import Item
 from dlc.artifact.python.codec import Codecs, attribute
 from dlc.artifact.python.deliver import Deliverer, decoded
+from dlc.artifact.python.fast import MISS
 from dlc.artifact.python.host import Arguments, Receiver
 from dlc.artifact.python.params import Params
 from dlc.targets.cpu.schema import Schema
@@ -37,6 +38,10 @@ class Runner(Protocol):
         """Results, and new values of inputs that do not come back in place."""
         ...
 
+    def fast(self, border: Border) -> Callable[[tuple[Any, ...]], Any] | None:
+        """The short way for plain arguments; it gives `MISS` where that cannot be gone."""
+        ...
+
     @property
     def lock(self) -> Lock:
         """Held by calls that change the parameters."""
@@ -55,6 +60,7 @@ class Entry:
         self._sets = tuple(p.name for p in entry.parameters if p.parameter_set is not None)
         self._names = {python_name(p.name): i for i, p in enumerate(self._plain)}
         self._direct = _direct(self._plain, border.inputs)
+        self._fast = runner.fast(border) if self._direct else None
         self.__name__ = self.__qualname__ = entry.name
         self.__doc__ = signature(entry)
         self.__signature__ = _signature(self._plain, self._sets)
@@ -64,7 +70,16 @@ class Entry:
         """How its dims are bound."""
         return self._border
 
+    @property
+    def has_short_way(self) -> bool:
+        """Whether calls with plain arguments go straight to native code."""
+        return self._fast is not None
+
     def __call__(self, *args: Any, **named: Any) -> Any:
+        if self._fast is not None and not named and len(args) == len(self._plain):
+            out = self._fast(args)
+            if out is not MISS:
+                return out
         values = args
         sets: Mapping[str, Any] = {}
         if named or len(args) != len(self._plain):

@@ -114,7 +114,9 @@ def failure(
         text += f": {what}"
     if status in ("shape", "bounds", "struct", "space", "arena") and (got or want):
         text += f" (got {got}, want {want})"
-    where = f" at {file}:{line}:{column}" if line else ""
+    where = ""
+    if line:
+        where = f" at {file}:{line}:{column}" if file else f" at line {line}, column {column}"
     kind = CLASSES.get(status, CallError)
     return kind(
         f"{entry}: {text}{where}",

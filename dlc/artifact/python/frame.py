@@ -54,9 +54,16 @@ class StructBuffer(Buffer):
         super().__init__(s.size)
         struct.pack_into("<II", self.bytes, 0, s.size, number)
         self.struct = s
+        self._offsets: dict[tuple[int | str, ...], int] = {}
 
     def offset(self, member: int, *path: str) -> int:
         """Byte offset of a member, or of a member of the struct that it is."""
+        found = self._offsets.get((member, *path))
+        if found is None:
+            found = self._offsets[member, *path] = self._offset(member, path)
+        return found
+
+    def _offset(self, member: int, path: tuple[str, ...]) -> int:
         m: Member = self.struct.members[member]
         at = self.struct.offsets[member]
         for name in path:

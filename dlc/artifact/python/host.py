@@ -32,6 +32,7 @@ from dlc.artifact.python.codec import (
     sparse_value,
 )
 from dlc.artifact.python.errors import ShapeError
+from dlc.artifact.python.trees import Trees
 from dlc.targets.cpu.schema import Child, Leaf, Part, Schema, own_leaves
 from dlc.typesys import surface
 from dlc.typesys.dtypes import DType
@@ -49,13 +50,15 @@ class FlatCodec:
     own: int
     leaves: tuple[Leaf, ...]
     flat: FlatType
+    trees: Trees | None
 
 
 def flat_codec(x: Item, flat: FlatType, schema: Schema, codecs: Codecs) -> FlatCodec:
     t = flat.type
     part: Part = own_leaves(t)[0] if isinstance(t, ListType) else Child(t)
     own, leaves = raw_leaves(schema, t)
-    return FlatCodec(t, codecs.codec(x.type, (part,)), own, leaves, flat)
+    codec = codecs.codec(x.type, (part,))
+    return FlatCodec(t, codec, own, leaves, flat, Trees.of(codec.plans[0], leaves))
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,10 @@ class Receiver:
             if rows.count is None:
                 raise ValueError(f"`{x.name}` does not say how many rows its table has")
             shown[Told(i, "count")] = extra = rows.count
-        (leaf,) = f.codec.explode(x.name, v)
-        flat = encode(x.name, f.codec.plans[0], leaf, f.own, f.leaves)
+        flat = None if f.trees is None else f.trees.encode(x.name, v)
+        if flat is None:
+            (leaf,) = f.codec.explode(x.name, v)
+            flat = encode(x.name, f.codec.plans[0], leaf, f.own, f.leaves)
         for c, column in enumerate(f.flat.columns):
             shape = flat.row_shapes[column.number]
             for axis in range(0 if column.varies else len(column.shape)):

@@ -33,8 +33,16 @@ MOST_ROOM = 1 << 31
 class Native:
     """The functions of an object, by symbol. `keep` holds the loaded code."""
 
-    def __init__(self, api: Api, address_of: Callable[[str], int], keep: Any) -> None:
-        self.api, self.keep = api, keep
+    def __init__(
+        self,
+        api: Api,
+        address_of: Callable[[str], int],
+        keep: Any,
+        file_of: Callable[[int, int], str],
+    ) -> None:
+        self.api, self.keep, self.file_of = api, keep, file_of
+        self.memory_limit = physical_memory() // 2
+        """Bytes of arena that a call may have."""
         self._address_of = address_of
         self.entries = {e.name: NativeEntry(self, e) for e in api.entries}
 
@@ -85,7 +93,7 @@ class Native:
         while True:
             arena = aligned_bytes(size)
             code = f(model.ctypes.data, key, arena.ctypes.data, size, frame.address)
-            if code != _ARENA or size > physical_memory():
+            if code != _ARENA or size > self.memory_limit:
                 break
             size *= 4
         if code:
@@ -167,10 +175,10 @@ class NativeEntry:
 
     def _failure(self, frame: Frame, code: int) -> Exception:
         line, column, got, want, what = frame.failure()
-        place = self.border.entry.place
+        file = self.native.file_of(line, column)
         frame.keep = []
         self.pool.append(frame)
-        return failure(self.e.name, place.file, STATUS[code], line, column, got, want, what)
+        return failure(self.e.name, file, STATUS[code], line, column, got, want, what)
 
     # -- memory
 
@@ -190,14 +198,14 @@ class NativeEntry:
             return
         need, kind = self.need(frame, head)
         if self.border.writes and kind == UNBOUNDED:
-            frame.arena.reserve(physical_memory())
+            frame.arena.reserve(self.native.memory_limit)
         if frame.arena.size < need:
             frame.arena.grow(need)
 
     def _larger(self, frame: Frame) -> bool:
         """A larger arena for another try; False if there is none."""
         _, _, got, want, _ = frame.failure()
-        most = physical_memory()
+        most = self.native.memory_limit
         if frame.arena.is_reserved or got >= most:
             return False
         frame.arena.grow(min(most, max(4 * frame.arena.size, want)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -22,6 +22,7 @@ from dlc.artifact.python.codec import Codecs
 from dlc.artifact.python.entry import Entry
 from dlc.artifact.python.errors import WeightsError
 from dlc.artifact.python.evaluated import Evaluated
+from dlc.artifact.python.fast import MISS, Fast, fast_call
 from dlc.artifact.python.host import Arguments
 from dlc.artifact.python.params import Dims, Params
 from dlc.artifact.weights.block import fixed_dims
@@ -63,6 +64,9 @@ class Net:
                 for e in m.interface.entries
             }
         )
+        for name, entry in self.entries.items():
+            if not hasattr(type(self), name):
+                self.__dict__.setdefault(name, entry)
         self._saved: str | None = None if artifact.path is None else manifest_hash(m)
 
     def __getattr__(self, name: str) -> Entry:
@@ -76,6 +80,17 @@ class Net:
 
     def __repr__(self) -> str:
         return f"<dlc net {self.artifact.manifest.name}: {', '.join(self.entries)}>"
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes of working memory that a call may have at most: half of the machine's, at first."""
+        native = self._run.native
+        return 0 if native is None else native.memory_limit
+
+    @memory_limit.setter
+    def memory_limit(self, size: int) -> None:
+        if self._run.native is not None:
+            self._run.native.memory_limit = int(size)
 
     # -- parameters
 
@@ -231,6 +246,21 @@ class Net:
     ) -> tuple[list[Any], dict[int, Any]]:
         return self._run.call(border, arguments, env, params)
 
+    def fast(self, border: Border) -> Callable[[tuple[Any, ...]], Any] | None:
+        call = self._run.fast(border.entry.name)
+        if call is None:
+            return None
+        if not border.sets:
+            return lambda args: call(*args, None, None)
+
+        def with_model(args: tuple[Any, ...]) -> Any:
+            params = self._params
+            if params is None or not params.model_at:
+                return MISS
+            return call(*args, params.model_at, params.dims)
+
+        return with_model
+
     # -- files
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -297,7 +327,11 @@ class _Native:
     def _model(self, params: Params) -> Array:
         if params.model is None:
             params.model = self.native.model_of(params)
+            params.model_at = params.model.ctypes.data
         return params.model
+
+    def fast(self, entry: str) -> Fast | None:
+        return fast_call(self.native.entries[entry])
 
     def call(
         self, border: Border, arguments: Arguments, env: Mapping[str, int], params: Params | None
@@ -311,6 +345,9 @@ class _Native:
 
 class _Evaluator:
     native = None
+
+    def fast(self, entry: str) -> None:
+        return None
 
     def __init__(self, artifact: Artifact) -> None:
         try:

@@ -32,6 +32,8 @@ class Params:
         """Where each set comes from, if not from this block."""
         self.model: Array | None = None
         """The C model over these weights, once native code has made it."""
+        self.model_at = 0
+        """Its address."""
 
     @classmethod
     def empty(cls, layout: BlockLayout, dims: Mapping[str, int]) -> Params:

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from dlc.artifact.load import read_artifact
+from dlc.artifact.python.arena import Arena
 from dlc.artifact.python.errors import (
+    ArenaError,
     BoundsError,
     CheckError,
     ShapeError,
@@ -183,6 +185,7 @@ def test_failures_of_the_program_have_a_place(net: Net) -> None:
     with pytest.raises(CheckError, match="x must be 1 at least") as failed:
         net.at_least(0.5)
     assert failed.value.status == "assert" and failed.value.line == 8
+    assert str(failed.value).endswith("at zoo.dl:8:3")
     with pytest.raises(BoundsError):
         net.inflow(Graph([0], [3], 3), np.ones((3, 1), F))
 
@@ -293,3 +296,72 @@ def test_values_of_structures() -> None:
     assert [i for i, _ in rows] == [2, 0] and len(rows) == 2
     assert Sparse.from_dense(np.array([0, 2, 0], F)).indices.tolist() == [1]
     assert Segs.from_starts([0, 2, 2]).lengths.tolist() == [2, 0]
+
+
+def test_the_short_way_is_gone_where_it_can_be(artifacts: dict[str, Any]) -> None:
+    net = Net(artifacts["cpu"])
+    short = {n for n, e in net.entries.items() if e.has_short_way}
+    assert short == {"linear", "quarter", "within", "at_least", "kinds"}
+    net.init(7, O=3, I=2)
+    x = np.arange(4, dtype=F)
+    want = net.linear(x[:2].tolist()).tolist()
+    for given in (x[:2], x[:2].copy(), np.stack([x, x], 1)[:2, 0]):
+        for _ in range(3):
+            assert net.linear(given).tolist() == want
+    frozen = x[:2].copy()
+    frozen.flags.writeable = False
+    assert net.linear(frozen).tolist() == want
+    assert net.quarter(np.empty(0, F), np.empty(0, F)).shape == (0,)
+    with pytest.raises(ValueError, match="out of range"):
+        net.within(2**31)
+    with pytest.raises(TypeError, match="`i` must be i32, not bool"):
+        net.within(True)
+    with pytest.raises(ShapeError, match="x, axis 0 is 9"):
+        net.quarter(np.ones(9, F), np.ones(2, F))
+
+
+def test_the_short_way_follows_the_parameters(artifacts: dict[str, Any]) -> None:
+    net = Net(artifacts["cpu"])
+    for o in (3, 5):
+        net.init(7, O=o, I=2)
+        for _ in range(3):
+            y = net.linear(np.ones(2, F))
+        assert y.shape == (o,) and np.allclose(y, net.params["w"].sum(1))
+
+
+# -- memory
+
+
+def test_a_call_that_changes_its_argument_is_not_done_twice(
+    artifacts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for reserves in (True, False):
+        net = Net(artifacts["cpu"])
+        with monkeypatch.context() as patch:
+            if not reserves:
+                patch.setattr(Arena, "reserve", lambda self, most: False)
+            x = np.zeros(64, F)
+            assert net.pile(x, 5000) == 5000
+            assert x.tolist() == [1] * 64
+            assert net.pile(x, 3) == 3 and x[0] == 2
+
+
+def test_memory_has_a_limit(artifacts: dict[str, Any]) -> None:
+    net = Net(artifacts["cpu"])
+    assert net.memory_limit > 1 << 20
+    net.memory_limit = 1 << 22
+    assert len(net.upto(100_000)) == 100_000
+    with pytest.raises(ArenaError, match="out of memory") as caught:
+        net.upto(3_000_000)
+    assert isinstance(caught.value, MemoryError)
+    with pytest.raises(ArenaError):
+        net.pile(np.zeros(64, F), 100_000)
+    assert net.upto(3) == [0, 1, 2]
+
+
+def test_frames_are_returned_after_a_failure(artifacts: dict[str, Any]) -> None:
+    net = Net(artifacts["cpu"])
+    for _ in range(50):
+        with pytest.raises(BoundsError):
+            net.within(7)
+    assert net.within(2) == 3.0

@@ -53,6 +53,22 @@ fn @scale[N](%x: f32[N], %k: f32) -> (f32[N]) {entry=true, public=true, inout=[[
   return %y
 }
 
+fn @pile[N](%x: f32[N], %n: i32) -> (i32, f32[N])
+    {entry=true, public=true, inout=[[0, 1]]} {
+  %one = const {value=1.0} : f32
+  %ones = broadcast %one {shape=[dim(N)]} : f32[N]
+  %y = add %x, %ones : f32[N]
+  %empty = list_new : List[f32[N]]
+  %zero = const {value=0} : i32
+  %xs = for %zero, %n, %empty
+    (%i: i32, %l: List[f32[N]]) {
+      %l2 = list_push %l, %y : List[f32[N]]
+      yield %l2
+    } : List[f32[N]]
+  %k = list_len %xs : i32
+  return %k, %y
+}
+
 fn @step(%n: i32) -> (i32, i32) {entry=true, public=true, inout=[[0, 1]]} {
   %one = const {value=1} : i32
   %m = add %n, %one : i32
@@ -213,6 +229,7 @@ ENTRIES = (
     entry(MODULE, "linear", {"m": LINEAR, "x": f32("m.I")}, f32("m.O"), **_M),
     entry(MODULE, "train", {"m": LINEAR, "rate": f32()}, f32(), mut=["m"], **_M),
     entry(MODULE, "scale", {"x": f32("N"), "k": f32()}, S.UNIT, mut=["x"]),
+    entry(MODULE, "pile", {"x": f32("N"), "n": i32()}, i32(), mut=["x"]),
     entry(MODULE, "step", {"n": i32()}, i32(), mut=["n"]),
     entry(MODULE, "events", {"x": f32("N")}, S.Sparse(F32, N)),
     entry(MODULE, "inflow", {"g": S.Graph(N, A), "x": f32("N", "F")}, f32("N", "F")),
