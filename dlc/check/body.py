@@ -19,8 +19,10 @@ from dlc.check.typed import Expr, Local, Stmt
 from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.syntax import tree
 from dlc.typesys.dims import ZERO, Dim, DimError
+from dlc.typesys.dtypes import DType
 from dlc.typesys.surface import (
     UNKNOWN,
+    DTypeVar,
     Element,
     Function,
     Rewrite,
@@ -130,6 +132,8 @@ class World(Protocol):
     def special(self, name: str) -> Special: ...
 
     def statement(self, b: Body, s: tree.Stmt) -> str: ...
+
+    def convert(self, dtype: DType | DTypeVar, b: Body, node: tree.Call) -> Val: ...
 
     def function(self, key: InstanceKey) -> typed.TypedFunction | None:
         """The typed tree of an instance; None while it is being made (it calls itself)."""

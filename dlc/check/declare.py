@@ -4,7 +4,7 @@ value."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlc.check.decls import (
     AdtDecl,
@@ -333,19 +333,35 @@ def _is_finite(t: Type, finite: set[str]) -> bool:
 
 
 def _acyclic_models(tables: Tables) -> None:
-    """E0310: a model that contains itself."""
-    for name, decl in tables.models.items():
-        seen: set[str] = set()
-        stack = [f.type for f in decl.fields]
-        while stack:
-            t = stack.pop()
-            inner = t.element if isinstance(t, Array) else t
-            if not isinstance(inner, Model) or inner.name in seen:
-                continue
-            seen.add(inner.name)
-            if inner.name in tables.models:
-                stack += [f.type for f in tables.models[inner.name].fields]
-        if name in seen:
-            short = name.rsplit(".", 1)[-1]
-            found = error("E0310", f"`{short}` contains itself", decl.span)
-            tables.bag.add(found.with_help("a structure that repeats is a `type`, or an Array"))
+    """E0310: a model that contains itself. The fields that lead back are broken from here on, so
+    that no walk over fields runs in a circle."""
+    circles = {n for n in tables.models if n in _inside(tables, n)}
+    for name in sorted(circles):
+        decl = tables.models[name]
+        short = name.rsplit(".", 1)[-1]
+        found = error("E0310", f"`{short}` contains itself", decl.span)
+        tables.bag.add(found.with_help("a structure that repeats is a `type`, or an Array"))
+    for name in sorted(circles):
+        decl = tables.models[name]
+        fields = tuple(
+            replace(f, type=Unknown()) if _model_name(f.type) in circles else f for f in decl.fields
+        )
+        tables.models[name] = replace(decl, fields=fields)
+
+
+def _model_name(t: Type) -> str:
+    inner = t.element if isinstance(t, Array) else t
+    return inner.name if isinstance(inner, Model) else ""
+
+
+def _inside(tables: Tables, name: str) -> set[str]:
+    """The models that are fields of a model, or of its fields."""
+    seen: set[str] = set()
+    stack = [_model_name(f.type) for f in tables.models[name].fields]
+    while stack:
+        top = stack.pop()
+        if top in seen or top not in tables.models:
+            continue
+        seen.add(top)
+        stack.extend(_model_name(f.type) for f in tables.models[top].fields)
+    return seen

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dlc.check import typed
-from dlc.check.body import Body, Found, Rule, Special
+from dlc.check.body import Body, Found, Rule, Special, Val
 from dlc.check.convert import settle
 from dlc.check.decls import Signature
 from dlc.check.decorators import Decorated, match_rule
@@ -24,6 +24,7 @@ from dlc.check.setup import (
     lambda_body,
     open_bindings,
 )
+from dlc.check.special.elements import convert_to
 from dlc.check.tables import Tables
 from dlc.check.typed import Block, Effects, TypedFunction, TypedParam, VjpRule
 from dlc.check.typed.walk import nodes
@@ -32,8 +33,10 @@ from dlc.diag.bag import Bag
 from dlc.diag.suggest import did_you_mean
 from dlc.syntax import tree
 from dlc.syntax.walk import walk
+from dlc.typesys.dtypes import DType
 from dlc.typesys.surface import (
     UNIT,
+    DTypeVar,
     Tangent,
     Tensor,
     Tuple,
@@ -75,6 +78,9 @@ class Engine:
 
     def statement(self, b: Body, s: tree.Stmt) -> str:
         return STATEMENTS[type(s)](b, s)
+
+    def convert(self, dtype: DType | DTypeVar, b: Body, node: tree.Call) -> Val:
+        return convert_to(dtype, b, node)
 
     def effects(self, name: str) -> Effects:
         return self.effects_of.get(name, Effects())

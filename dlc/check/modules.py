@@ -45,7 +45,7 @@ class SearchPath:
     def beside(self, name: str) -> SourceFile | None:
         if name in self.given:
             return self.given[name]
-        if self.folder is None:
+        if self.folder is None or self.folder.resolve() == resources.std_folder():
             return None
         path = self.folder / f"{name}.dl"
         return read_source(path, (self.shown / path.name).as_posix()) if path.is_file() else None

@@ -71,6 +71,8 @@ class SignaturePlace:
     unknowns: dict[str, Span] = field(default_factory=dict[str, Span])
     value_dims: dict[str, None] = field(default_factory=dict[str, None])
     params: dict[str, ParamDecl] = field(default_factory=dict[str, ParamDecl])
+    later: frozenset[str] = frozenset()
+    """`const` parameters: known when compiling, so types before them may mention them."""
     broken: frozenset[str] = frozenset()
     """Generics of no kind: they are silently of every kind."""
 
@@ -80,6 +82,9 @@ class SignaturePlace:
             return Dim.sym(name)
         if name in self.params:
             return self._value(node, self.params[name])
+        if name in self.later:
+            self.consts[name] = None
+            return Dim.sym(name)
         generic = self.generics.get(name)
         if generic is not None and (generic.kind is not None or generic.value):
             text = f"`{name}` is a generic type, not a dim"
@@ -226,7 +231,9 @@ def read_signature(tables: Tables, item: FunctionItem) -> Signature | None:
     node, bag = item.node, tables.bag
     before = len(bag.diagnostics)
     generics = _generics(tables, node)
-    place = SignaturePlace(tables, node.name.text, generics, broken=_broken(node))
+    const = [p for p in node.params if isinstance(p, tree.Param)]
+    later = frozenset(p.name.text for p in const if isinstance(p.type, tree.ConstType))
+    place = SignaturePlace(tables, node.name.text, generics, later=later, broken=_broken(node))
     reader = TypeReader(tables.modules, tables, item.module, place, bag.add)
     for p in node.params:
         _param(tables, node, p, place, reader)
@@ -381,7 +388,7 @@ def _determined(tables: Tables, fn: tree.FnDef, place: SignaturePlace) -> None:
     for p in place.params.values():
         _collect(p.type, shapes, names)
     found: set[str] = {*place.value_dims}
-    found |= {p.name for p in place.params.values() if isinstance(p.type, Const)}
+    found |= {*place.later}
     changed = True
     while changed:
         changed = False

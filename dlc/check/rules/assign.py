@@ -113,7 +113,7 @@ def _to_name(b: Body, target: tree.Name, v: Val, span: Span) -> None:
     if how == "mut":
         _to_mut(b, name, v, span)
         return
-    if isinstance(v.type, Tuple):
+    if isinstance(v.type, Tuple) and not b.values:
         names = ", ".join("abcdefgh"[i % 8] for i in range(len(v.type.items)))
         found = error("E0324", "a tuple is only taken apart", target.span)
         b.report(found.with_help(f"`{names} = {_short(span)}`", Edit(target.span, names)))

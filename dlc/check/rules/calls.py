@@ -25,7 +25,9 @@ from dlc.check.rules.names import module_member, unknown_name
 from dlc.check.rules.onnx import call_onnx
 from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.syntax import tree
+from dlc.typesys.dtypes import DType
 from dlc.typesys.surface import (
+    DTypeVar,
     Model,
     Tensor,
     Type,
@@ -52,6 +54,9 @@ def call(b: Body, node: tree.Call, want: Type | None) -> Val:
         slot = b.lookup(callee.id)
         if isinstance(slot, FunctionSlot):
             return call_slot(b, slot, arguments(node.args), callee, node.span, want)
+        element = b.element(callee.id) if slot is None else None
+        if isinstance(element, (DType, DTypeVar)):
+            return b.world.convert(element, b, node)
         if slot is None and callee.id not in b.dim_names:
             return _named(b, callee, node, want)
     if isinstance(callee, tree.Attr):

@@ -6,6 +6,7 @@ from dlc.check import typed
 from dlc.check.body import Body, Constant, FunctionSlot, Val, Variable, bad
 from dlc.check.convert import fact_normal, settle
 from dlc.check.entities import (
+    AdtItem,
     BrokenItem,
     ConstructorItem,
     Entity,
@@ -113,8 +114,11 @@ def entity_value(
         return b.fail(function_as_value(text, node.span, entity))
     found = error("E0314", f"`{text}` is {entity.kind}, not a value", node.span)
     if isinstance(entity, ModelItem):
-        found = found.with_help(f"`init({text}[…], key)` makes one")
-    return b.fail(found)
+        return b.fail(found.with_help(f"`init({text}[…], key)` makes one"))
+    if isinstance(entity, AdtItem):
+        shown = ", ".join(f"`{v.name}`" for v in entity.node.variants)
+        return b.fail(found.with_note(f"its variants make values: {shown}"))
+    return b.fail(found.with_help(f"name something of it: `{text}.…`"))
 
 
 def function_as_value(text: str, span: Span, entity: Entity | None) -> Diagnostic:

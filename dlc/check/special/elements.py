@@ -17,8 +17,8 @@ from dlc.check.special.args import axis, take, tensor
 from dlc.check.unify import flex_fits, join_elements
 from dlc.diag import Edit, error
 from dlc.syntax import tree
-from dlc.typesys.dtypes import BOOL, DTYPES, I32
-from dlc.typesys.surface import Element, Flex, Sparse, Tensor, Type
+from dlc.typesys.dtypes import BOOL, DTYPES, F32, I32, DType
+from dlc.typesys.surface import DTypeVar, Element, Flex, Sparse, Tensor, Type
 
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax", "argmin", "any", "all")
 
@@ -72,17 +72,23 @@ def _reduces(name: str, e: Element) -> str | None:
 
 def conversion(name: str, b: Body, node: tree.Call, want: Type | None) -> Val:
     """`f32(x)`: the elements in another type, any rank."""
+    return convert_to(DTYPES[name], b, node)
+
+
+def convert_to(dtype: DType | DTypeVar, b: Body, node: tree.Call) -> Val:
+    """The same for an element type that may be generic, `T(x)`."""
+    name = str(dtype)
     args = take(b, node, ("x",), 1, f"{name}(x)")
     if args is None:
         return bad(node.span)
-    dtype = DTYPES[name]
+    made = dtype if isinstance(dtype, DType) else F32
     v = b.expr(args["x"])
     if v.is_bad:
         return bad(node.span)
     t = v.type
     if isinstance(t, Sparse):
-        made = typed.Convert(v.expr, dtype, type=Sparse(dtype, t.size), span=node.span)
-        return Val(made)
+        sparse = Sparse(dtype, t.size)
+        return Val(typed.Convert(v.expr, made, type=sparse, span=node.span))
     if not isinstance(t, Tensor):
         found = error("E0332", f"`{name}` converts tensors, this is {b.show(t)}", v.span)
         return b.fail(found.with_note("a tensor has dims and numbers"))
@@ -93,8 +99,9 @@ def conversion(name: str, b: Body, node: tree.Call, want: Type | None) -> Val:
     dim = v.dim if dtype == I32 else None
     if v.type.dtype == dtype:
         return Val(v.expr, dim)
-    made = typed.Convert(v.expr, dtype, type=Tensor(dtype, v.type.shape), span=node.span)
-    return Val(made, dim if v.type.dtype.kind == "int" else None)
+    now = Tensor(dtype, v.type.shape)
+    out = typed.Convert(v.expr, made, type=now, span=node.span)
+    return Val(out, dim if v.type.dtype.kind == "int" else None)
 
 
 # -- two or three operands, aligned

@@ -164,9 +164,7 @@ class Verifier:
             case typed.Match():
                 arms = []
                 for a in s.arms:
-                    bound = tuple(
-                        (l, t) for l, t in zip(a.fields, a.field_types, strict=True) if l
-                    )
+                    bound = tuple((l, t) for l, t in zip(a.fields, a.field_types, strict=True) if l)
                     arms.append((a.body, a.ends, bound))
                 self.arms(arms, s.joins, s)
             case typed.While() | typed.ForRange() | typed.ForEach():
