@@ -11,7 +11,7 @@ from dlc import evaluate
 from dlc.autodiff.expand import differentiate
 from dlc.check.onnx_model import OnnxSignature
 from dlc.check.program import check_program
-from dlc.diag import SourceFile
+from dlc.diag import CompileError, SourceFile
 from dlc.ir.reader import read_module
 from dlc.lower.lowered import Lowered, lower
 from dlc.lower.program import OnnxFunction
@@ -468,3 +468,21 @@ export fn h(e: f32[V, D], i: i32[K], v: f32[V, D]) -> f32[V, D]:
     for i, n in ((0, 1), (3, 2)):
         want[i] = n * 6 * e[i] * v[i]
     close(run(text, "h", e, np.array([3, 0, 3], np.int32), v)[0], want)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("conv1d(x, w, pad=K - 2)", "`pad` of `conv1d` is -1, and must be at least 0"),
+        ("conv1d(x, w, stride=K - 1)", "`stride` of `conv1d` is 0, and must be at least 1"),
+        ("max_pool1d(x, K - 1, 1)", "`size` of `max_pool1d` is 0, and must be at least 1"),
+    ],
+)
+def test_numbers_of_convolutions(call, text):
+    source = f"""export fn f[K: const](x: f32[2, W], w: f32[2, 2, 3]) -> f32:
+    y = {call}
+    return sum(y)
+"""
+    with pytest.raises(CompileError) as e:
+        lowered(source, f={"K": 1})
+    assert [(d.code, d.message) for d in e.value.diagnostics] == [("E0635", text)]
