@@ -41,16 +41,19 @@ def raw_leaves(schema: Schema, t: AdtType | ListType) -> tuple[int, tuple[Leaf, 
 # -- encoding
 
 
-def encode(what: str, plan: Plan, value: Any, own: int, leaves: Sequence[Leaf]) -> Flat:
-    """The arrays of an exploded value; `plan` is that of a list or an algebraic value.
+def encode(
+    what: str, plan: Plan, value: Any, own: int, leaves: Sequence[Leaf], names: Sequence[str]
+) -> Flat:
+    """The arrays of an exploded value; `plan` is that of a list or an algebraic value, `names` are
+    what messages call the columns.
 
-    Raises TypeError, ValueError, StructureError naming `what`."""
-    return _Encoder(what, own, leaves).encode(plan, value)
+    Raises TypeError, ValueError, StructureError naming `what` or a column."""
+    return _Encoder(what, own, leaves, names).encode(plan, value)
 
 
 class _Encoder:
-    def __init__(self, what: str, own: int, leaves: Sequence[Leaf]) -> None:
-        self.what, self.own, self.leaves = what, own, leaves
+    def __init__(self, what: str, own: int, leaves: Sequence[Leaf], names: Sequence[str]) -> None:
+        self.what, self.own, self.leaves, self.names = what, own, leaves, names
         self.rows: list[list[Any]] = [[] for _ in leaves]
         self.tags: list[int] = []
         self.children: list[int] = []
@@ -132,17 +135,19 @@ class _Encoder:
         columns: list[Array] = []
         counts: list[int] = []
         shapes: list[tuple[int, ...] | None] = []
-        for leaf, rows in zip(self.leaves, self.rows, strict=True):
-            column, shape = self._column(leaf, rows)
+        for leaf, rows, name in zip(self.leaves, self.rows, self.names, strict=True):
+            column, shape = self._column(leaf, rows, name)
             columns.append(column)
             counts.append(len(column) if leaf.varies else len(rows))
             shapes.append(shape)
         tags, children = (np.array(x, np.int32) for x in (self.tags, self.children))
         return Flat(length, root, tags, children, tuple(columns), tuple(counts), tuple(shapes))
 
-    def _column(self, leaf: Leaf, rows: list[Any]) -> tuple[Array, tuple[int, ...] | None]:
+    def _column(
+        self, leaf: Leaf, rows: list[Any], name: str
+    ) -> tuple[Array, tuple[int, ...] | None]:
         if leaf.is_scalar:
-            return tensors.from_numbers(self.what, leaf.dtype, rows), ()
+            return tensors.numbers(name, leaf.dtype, rows), ()
         if not rows:
             return np.empty(0, leaf.dtype.numpy), None
         if leaf.varies:
@@ -150,7 +155,7 @@ class _Encoder:
         shape = rows[0].shape
         odd = next((x.shape for x in rows if x.shape != shape), None)
         if odd is not None:
-            raise ValueError(f"`{self.what}` holds arrays of the shapes {shape} and {odd}")
+            raise ValueError(f"`{name}` holds arrays of the shapes {shape} and {odd}")
         return np.concatenate([x.reshape(-1) for x in rows]), shape
 
 

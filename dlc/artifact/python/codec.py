@@ -151,6 +151,13 @@ class Codecs:
         inner = self.codec(element, part.columns)
         plan = ListPlan(inner.plans, _holds_nodes(inner.plans))
         explode, implode = inner.explode, inner.implode
+        if isinstance(element, surface.Tensor) and not element.shape:
+            dtype = element.concrete
+            return Codec(
+                lambda what, xs: [[(x,) for x in number_sequence(what, dtype, xs)]],
+                lambda leaves, env: [x for (x,) in leaves[0]],
+                (plan,),
+            )
         if isinstance(element, (surface.Tensor, surface.Adt)):
             return Codec(
                 lambda what, xs: [[explode(what, x) for x in sequence(what, xs)]],
@@ -449,6 +456,16 @@ def sequence(what: str, x: Any) -> Sequence[Any]:
     if isinstance(x, np.ndarray) and x.ndim:
         return list(x)  # pyright: ignore[reportUnknownArgumentType]
     raise TypeError(f"`{what}` must be a list, not {_kind(x)}")
+
+
+def number_sequence(what: str, d: DType, x: Any) -> Sequence[Any]:
+    """A list of numbers, or an array of them, which must have the element type."""
+    if not isinstance(x, np.ndarray):
+        return sequence(what, x)
+    a = cast("np.ndarray[Any, Any]", x)
+    if a.ndim != 1:
+        raise ValueError(f"`{what}` must have one axis, not the shape {a.shape}")
+    return tensors.tensor(what, d, a).tolist()
 
 
 def attribute(what: str, x: Any, name: str) -> Any:

@@ -43,12 +43,14 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class FlatCodec:
-    """How an item that is a list or an algebraic value is flattened."""
+    """How an item that is a list or an algebraic value is flattened. `names` are what messages call
+    its raw columns."""
 
     type: AdtType | ListType
     codec: Codec
     own: int
     leaves: tuple[Leaf, ...]
+    names: tuple[str, ...]
     flat: FlatType
     trees: Trees | None
 
@@ -58,7 +60,11 @@ def flat_codec(x: Item, flat: FlatType, schema: Schema, codecs: Codecs) -> FlatC
     part: Part = own_leaves(t)[0] if isinstance(t, ListType) else Child(t)
     own, leaves = raw_leaves(schema, t)
     codec = codecs.codec(x.type, (part,))
-    return FlatCodec(t, codec, own, leaves, flat, Trees.of(codec.plans[0], leaves))
+    names = [x.name] * len(leaves)
+    for c in flat.columns:
+        names[c.number] = f"{x.name}.{c.name}".rstrip(".")
+    trees = Trees.of(codec.plans[0], leaves, names)
+    return FlatCodec(t, codec, own, leaves, tuple(names), flat, trees)
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class Receiver:
         flat = None if f.trees is None else f.trees.encode(x.name, v)
         if flat is None:
             (leaf,) = f.codec.explode(x.name, v)
-            flat = encode(x.name, f.codec.plans[0], leaf, f.own, f.leaves)
+            flat = encode(x.name, f.codec.plans[0], leaf, f.own, f.leaves, f.names)
         for c, column in enumerate(f.flat.columns):
             shape = flat.row_shapes[column.number]
             for axis in range(0 if column.varies else len(column.shape)):

@@ -34,13 +34,16 @@ class _Shape:
 
 
 class Trees:
-    """Encodes the values of one type. `leaves` are the raw columns."""
+    """Encodes the values of one type. `leaves` are the raw columns, `names` what messages call
+    them."""
 
-    def __init__(self, shapes: Mapping[type[Value], _Shape], leaves: Sequence[Leaf]) -> None:
-        self._shapes, self._leaves = shapes, leaves
+    def __init__(
+        self, shapes: Mapping[type[Value], _Shape], leaves: Sequence[Leaf], names: Sequence[str]
+    ) -> None:
+        self._shapes, self._leaves, self._names = shapes, leaves, names
 
     @staticmethod
-    def of(plan: Plan, leaves: Sequence[Leaf]) -> Trees | None:
+    def of(plan: Plan, leaves: Sequence[Leaf], names: Sequence[str]) -> Trees | None:
         """For a type that is simple enough, else None."""
         if not isinstance(plan, NodePlan):
             return None
@@ -58,7 +61,7 @@ class Trees:
                     (i, p.number) for i, p in enumerate(plans) if isinstance(p, LeafPlan)
                 )
                 shapes[cls] = _Shape(shape.tag, children, len(children) == len(plans), columns)
-        return Trees(shapes, leaves)
+        return Trees(shapes, leaves, names)
 
     def encode(self, what: str, root: Any) -> Flat | None:
         """The arrays of a value; None if it holds something unusual, which the general way then
@@ -81,9 +84,9 @@ class Trees:
                     _refuse_cycle(what, root)
                     limit *= 16
         order.reverse()
-        return self._numbered(what, order)
+        return self._numbered(order)
 
-    def _numbered(self, what: str, order: list[Value]) -> Flat:
+    def _numbered(self, order: list[Value]) -> Flat:
         shapes = self._shapes
         kinds = [shapes[type(x)] for x in order]
         children: list[int] = []
@@ -99,7 +102,9 @@ class Trees:
         for cls, s in shapes.items():
             for at, number in s.columns:
                 found = [x.fields[at] for x in order if type(x) is cls]
-                columns[number] = tensors.from_numbers(what, self._leaves[number].dtype, found)
+                columns[number] = tensors.numbers(
+                    self._names[number], self._leaves[number].dtype, found
+                )
                 rows[number] = len(found)
         tags = np.array([s.tag for s in kinds], np.int32)
         return Flat(

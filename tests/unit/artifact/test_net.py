@@ -156,7 +156,7 @@ def test_wrong_types_are_named(net: Net) -> None:
         net.mirror(3)
     with pytest.raises(TypeError, match=r"`g` must be a dlc.Graph"):
         net.inflow(([0], [1]), np.ones((2, 2), F))
-    with pytest.raises(TypeError, match="`n` must be i32, not float64"):
+    with pytest.raises(TypeError, match="`n` must be i32, not float"):
         net.upto(1.5)
     with pytest.raises(ValueError, match="`n` must be i32: 4294967296 is out of range"):
         net.upto(2**32)
