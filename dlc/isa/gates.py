@@ -303,8 +303,8 @@ def _eie(path: Path, isa: Isa) -> GateReport:
         "published",
         "error %",
         "actual us",
-        "published ",
-        "error % ",
+        "published actual",
+        "actual error %",
     )
     rows = tuple(
         (

@@ -24,7 +24,7 @@ def command(path: str, bind: tuple[str, ...], as_json: bool) -> None:
     from dlc.cli import program
 
     if path.endswith(".dl") or path.lower().endswith(".onnx"):
-        checked = program.check(path)
+        checked = program.front(path)
         low = program.lowered(checked, program.parse_bind(bind), tests=True)
         if as_json:
             from dlc.typesys.interface_json import to_json
@@ -38,11 +38,25 @@ def command(path: str, bind: tuple[str, ...], as_json: bool) -> None:
         raise click.UsageError("--bind is for programs; the dims of an artefact are bound")
     from dlc.artifact.load import read_artifact
 
+    if path.endswith(".spw") and _named(path) == path:
+        _program(path, as_json)
+        return
     artifact = read_artifact(_named(path))
     if as_json:
         emit(json.loads(artifact.manifest.text()))
         return
     _artefact(artifact.manifest)
+
+
+def _program(path: str, as_json: bool) -> None:
+    from dlc.cli.accelerator import description, lines
+    from dlc.isa.commands import load_program
+
+    told = description(load_program(path), path)
+    if as_json:
+        emit(told)
+    else:
+        click.echo("\n".join(lines(told)))
 
 
 def _named(path: str) -> str:

@@ -3,7 +3,7 @@ dense twin."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +71,20 @@ class Costs:
         return sum(self.pe_busy) / whole if whole else 0.0
 
     @property
+    def starvation(self) -> float:
+        """Share of the elements' cycles in which they waited for a step while the array worked."""
+        whole = self.counters["pe_cycle"]
+        return sum(self.pe_starved) / whole if whole else 0.0
+
+    @property
+    def macs(self) -> int:
+        return self.counters["mac"] + self.counters["mac8"]
+
+    @property
     def padding_waste(self) -> float:
         """Padding entries among all entries that the array took."""
         pads = self.counters["padding"]
-        entries = pads + self.counters["mac"] + self.counters["mac8"]
+        entries = pads + self.macs
         return pads / entries if entries else 0.0
 
     @property
@@ -84,7 +94,7 @@ class Costs:
     def roofline(self) -> dict[str, float]:
         """macs a cycle: done, the array's peak, and what DRAM's bandwidth allows at this
         intensity."""
-        macs = self.counters["mac"] + self.counters["mac8"]
+        macs = self.macs
         array = next(u for u in self.preset.units.values() if isinstance(u, ArrayUnit))
         dma = self.preset.units["dma"]
         bandwidth = 4 * dma.per_cycle if isinstance(dma, RateUnit) else 0
@@ -116,6 +126,7 @@ class Costs:
             },
             "stalls": dict(self.stalls),
             "occupancy": self.occupancy,
+            "starvation": self.starvation,
             "padding_waste": self.padding_waste,
             "roofline": self.roofline(),
         }
@@ -208,37 +219,40 @@ class Report:
         }
 
 
+def _table(sparse: Costs, dense: Costs) -> list[tuple[str, str, str]]:
+    """The rows of the report: label, the run's number, the dense twin's."""
+    rows: list[tuple[str, str, str]] = []
+
+    def row(label: str, text: Callable[[Costs], str]) -> None:
+        rows.append((label, text(sparse), text(dense)))
+
+    row("cycles", lambda c: f"{c.cycles:,}")
+    row("time, us", lambda c: f"{c.seconds * 1e6:.4g}")
+    row("instructions", lambda c: f"{c.instructions:,}")
+    row("macs", lambda c: f"{c.macs:,}")
+    row("energy of the call, uJ", lambda c: f"{c.joules * 1e6:.4g}")
+    row("power, mW", lambda c: f"{c.watts * 1e3:.1f}")
+    row("array: busy", lambda c: f"{c.occupancy:.1%}")
+    row("array: starved", lambda c: f"{c.starvation:.1%}")
+    row("array: padding", lambda c: f"{c.padding_waste:.1%}")
+    row("macs a cycle", lambda c: f"{c.roofline()['macs_per_cycle']:.3f}")
+    row("  the roof for it", lambda c: f"{c.roofline()['bound']:.3f}")
+    row("  the array's peak", lambda c: f"{c.roofline()['peak']:.3f}")
+    row("macs a DRAM byte", lambda c: f"{c.roofline()['macs_per_dram_byte']:.3f}")
+    rows.append(("energy, nJ", "", ""))
+    for name in sparse.energy:
+        if sparse.energy[name] or dense.energy[name]:
+            row(f"  {name}", lambda c, name=name: f"{c.energy[name] / 1e3:.4g}")
+    return rows
+
+
 def report_text(report: Report) -> str:
-    """The report for people."""
-    lines: list[str] = []
+    """The report for people, without the single counts."""
     sparse, dense = report.sparse, report.dense
-    lines.append(f"{'':24}{sparse.preset.name:>16}{'dense twin':>16}")
-
-    def row(label: str, value: str, other: str) -> None:
-        lines.append(f"{label:24}{value:>16}{other:>16}")
-
-    row("cycles", f"{sparse.cycles:,}", f"{dense.cycles:,}")
-    row("time, us", f"{sparse.seconds * 1e6:.2f}", f"{dense.seconds * 1e6:.2f}")
-    row("instructions", f"{sparse.instructions:,}", f"{dense.instructions:,}")
-    row("energy, uJ", f"{sparse.joules * 1e6:.4f}", f"{dense.joules * 1e6:.4f}")
-    row("power, mW", f"{sparse.watts * 1e3:.1f}", f"{dense.watts * 1e3:.1f}")
-    row("array occupancy", f"{sparse.occupancy:.1%}", f"{dense.occupancy:.1%}")
-    row("padding waste", f"{sparse.padding_waste:.1%}", f"{dense.padding_waste:.1%}")
-    for name in sparse.roofline():
-        row(
-            name.replace("_", " "),
-            f"{sparse.roofline()[name]:.3f}",
-            f"{dense.roofline()[name]:.3f}",
-        )
-    lines.append("energy, nJ")
-    for name, value in sparse.energy.items():
-        if value or dense.energy[name]:
-            row(f"  {name}", f"{value / 1e3:.3f}", f"{dense.energy[name] / 1e3:.3f}")
-    lines.append("counts")
-    for name, count in sparse.counters.items():
-        if count or dense.counters[name]:
-            row(f"  {name}", f"{count:,}", f"{dense.counters[name]:,}")
-    lines.append("units: busy and idle cycles by cause")
+    lines = [f"{'':24}{sparse.preset.name:>16}{'dense twin':>16}"]
+    rows = _table(sparse, dense)
+    lines += [f"{label:24}{value:>16}{other:>16}".rstrip() for label, value, other in rows]
+    lines.append("cycles of the units: busy, and idle by cause")
     head = ("busy", "issue", "data", "dram", "tail")
     lines.append(f"  {'':10}" + "".join(f"{name:>12}" for name in head))
     for unit in sparse.units:
@@ -246,8 +260,23 @@ def report_text(report: Report) -> str:
     lines.append(f"waits at issue: {', '.join(f'{k} {v:,}' for k, v in sparse.stalls.items())}")
     verdict = f"sparsity gains a factor of {report.speedup:.2f}"
     if report.speedup < 1:
-        verdict = f"sparsity loses here: the dense twin takes {report.speedup:.2f} of the cycles"
+        share = f"{report.speedup:.2f}"
+        verdict = f"sparsity loses here: the dense twin takes {share} of the cycles"
+    elif report.speedup == 1:
+        verdict = "sparsity makes no difference to the cycles"
     lines.append(verdict)
     if report.exceeded:
         lines.append(f"more than {sparse.preset.name} has of: {', '.join(report.exceeded)}")
+    return "\n".join(lines) + "\n"
+
+
+def counts_text(report: Report) -> str:
+    """Every count that isn't 0: of the run, and of its dense twin."""
+    sparse, dense = report.sparse.counters, report.dense.counters
+    lines = ["counts"]
+    lines += [
+        f"  {name:22}{count:>16,}{dense[name]:>16,}"
+        for name, count in sparse.items()
+        if count or dense[name]
+    ]
     return "\n".join(lines) + "\n"
