@@ -23,6 +23,10 @@ from dlc.typesys import surface
 from dlc.typesys.dtypes import DType
 from dlc.typesys.types import AdtType, ListType, TensorType, Type
 
+_CHILDREN = (
+    "those of each node, in the nodes' order",
+    "those of each node in the nodes' order, then those of the list's elements",
+)
 CAPACITY = "elements that the buffers hold"
 
 
@@ -146,7 +150,7 @@ class Carriers:
             members += self._nodes(out)
         if flat.has_children:
             members.append(Member("child_count", I64))
-            members.append(Member("children", Pointer("int32_t", not out), "in order of the nodes"))
+            members.append(Member("children", Pointer("int32_t", not out), _CHILDREN[flat.is_list]))
         if not flat.is_list:
             members.append(Member("root", I64, "the value's node: nodes - 1"))
         self._constants(flat)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from dlc.diag import CompileError, error
 from dlc.ir.core import AdtDecl, Constructor
@@ -119,6 +120,17 @@ class Schema:
                 shapes.append(Shape(t, c, base[name] + i, i, dims, fields))
         return Schema(types, tuple(shapes), tuple(numbering.leaves), base)
 
+    @cached_property
+    def leaf_names(self) -> tuple[str, ...]:
+        """What messages call each column: constructor and field."""
+        out: list[str] = []
+        for s in self.shapes:
+            c = s.constructor
+            out += [f"{c.name}.{d}" for d in c.dims]
+            for field, part in zip(c.fields, s.fields, strict=True):
+                out += [f"{c.name}.{field.name}"] * _count(part)
+        return tuple(out)
+
     def shapes_of(self, types: Collection[str]) -> tuple[Shape, ...]:
         """The constructors of some of the types, in order."""
         return tuple(s for s in self.shapes if s.type.name in types)
@@ -159,6 +171,13 @@ class Schema:
             for c in decl.constructors
             for x in c.fields
         ]
+
+
+def _count(part: Part) -> int:
+    """The columns of a part."""
+    if isinstance(part, Items):
+        return sum(map(_count, part.columns))
+    return isinstance(part, Leaf)
 
 
 def own_leaves(t: ListType) -> tuple[Items, tuple[Leaf, ...]]:

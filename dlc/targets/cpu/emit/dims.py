@@ -11,6 +11,11 @@ Lookup = Callable[[str], Value]
 """The value of a dim name."""
 
 
+MULTIPLY = "llvm.smul.with.overflow.i64"
+LARGE, MINUS_LARGE = Value("double", "0x43D0000000000000"), Value("double", "0xC3D0000000000000")
+"""2**62 and its negative, for comparisons in floats."""
+
+
 def constant(n: int) -> Value:
     return Value(INDEX, str(n))
 
@@ -75,7 +80,7 @@ class CheckedSize:
             for atom, power in monomial:
                 x = self.lookup(atom) if isinstance(atom, str) else self._quotient(atom)
                 for _ in range(power):
-                    product = self._checked("llvm.smul.with.overflow.i64", product, x)
+                    product = self._checked(MULTIPLY, product, x)
             total = self._checked("llvm.sadd.with.overflow.i64", total, product)
         return total
 
@@ -84,10 +89,23 @@ class CheckedSize:
 
     def _checked(self, name: str, a: Value, b: Value) -> Value:
         f = self.f
+        if f.module.target.is_wasm and name == MULTIPLY:
+            # There the intrinsic would call a run-time for the 128-bit product.
+            self._note(self._is_large(a, b))
+            return f.mul(a, b)
         both = f.call(f.module.declare(name, "{ i64, i1 }", (INDEX, INDEX)), a, b)
-        over = f.field(both, 1, "i1")
-        self.overflow = over if self.overflow is None else f.or_(self.overflow, over)
+        self._note(f.field(both, 1, "i1"))
         return f.field(both, 0, INDEX)
+
+    def _is_large(self, a: Value, b: Value) -> Value:
+        """Whether the product may be 2**62 or more in magnitude."""
+        f = self.f
+        x = f.fmul(f.cast("sitofp", a, "double"), f.cast("sitofp", b, "double"))
+        inside = f.and_(f.fcmp("olt", x, LARGE), f.fcmp("ogt", x, MINUS_LARGE))
+        return f.not_(inside)
+
+    def _note(self, over: Value) -> None:
+        self.overflow = over if self.overflow is None else self.f.or_(self.overflow, over)
 
 
 def _is_small(d: Dim) -> bool:

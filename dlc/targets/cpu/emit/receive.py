@@ -1,8 +1,10 @@
 """Structures coming in: flat arrays (see `schema`) become records and lists in the heap.
 
 One pass over the nodes checks every tag, child and row: a child lies before its parent, has the
-right type and no other parent, so the value is a tree. A failure is the status `struct`; `got` is
-the number of the node, child or row. Tensors of records stay where the caller has them.
+right type and no other parent, so the value is a tree. A failure is the status `struct`: `got` is
+what was found, `want` what would do. For a child out of order that is the largest number, for a tag
+the first that may stand there; for a second parent `got` is the node. Tensors of records stay where
+the caller has them.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class Reader:
         top: Value,
         value: Value,
         own: int,
-        leaves: int,
+        schema: Schema,
         cursors: Value,
         place: tuple[Operand, Operand],
         check: Callable[[Value, Operand, Operand, str], None],
@@ -65,7 +67,7 @@ class Reader:
     ) -> None:
         self.stride = stride
         self.f, self.poisoned, self.ctx, self.top, self.value = f, poisoned, ctx, top, value
-        self.own, self.leaves, self.cursors = own, leaves, cursors
+        self.own, self.schema, self.cursors = own, schema, cursors
         self.place, self.check, self.need = place, check, need
 
     def get(self, at: int, type_: str) -> Value:
@@ -75,6 +77,12 @@ class Reader:
         return self.f.gep(INDEX, self.cursors, number)
 
     # -- leaves
+
+    def _name(self, leaf: Leaf, offset: int) -> str:
+        """A column's name in messages."""
+        if offset or not self.own:
+            return self.schema.leaf_names[leaf.number]
+        return "the list" if self.own == 1 else f"the list's column {leaf.number}"
 
     def _advance(self, leaf: Leaf, offset: int, lookup: Lookup) -> tuple[Value, Value]:
         """Address of a leaf's next row, and its number of elements."""
@@ -86,7 +94,8 @@ class Reader:
         size = emit_dim(f, leaf.size, lookup)
         after = f.add(row, size if leaf.varies else 1)
         ok = f.and_(f.icmp("sle", after, rows), f.icmp("sge", size, 0))
-        self.check(ok, row, number, "a column has too few rows")
+        name = f"too few {'elements' if leaf.varies else 'rows'} of {self._name(leaf, offset)}"
+        self.check(ok, rows, after, name)
         f.store(after, at)
         column = f.load("ptr", f.gep("ptr", self.get(COLUMNS, "ptr"), number))
         first = row if leaf.varies or leaf.is_scalar else f.mul(row, size)
@@ -113,21 +122,22 @@ class Reader:
 
     def _next_child(self) -> Value:
         f = self.f
-        at = self._cursor(self.own + self.leaves)
+        at = self._cursor(self.own + len(self.schema.leaves))
         i = f.load(INDEX, at)
         n = self.get(CHILD_COUNT, INDEX)
-        self.check(f.icmp("slt", i, n), i, n, "too few children")
+        self.check(f.icmp("slt", i, n), n, f.add(i, 1), "too few children")
         f.store(f.add(i, 1), at)
         return f.cast("sext", f.load("i32", f.gep("i32", self.get(CHILDREN, "ptr"), i)), INDEX)
 
     def node(self, schema: Schema, t: AdtType, i: Value, bound: Value, nodes: Value) -> Value:
         """The record of node i, checked to lie below `bound` and to be of the type."""
         f = self.f
-        self.check(f.icmp("ult", i, bound), i, bound, "a node out of order")
+        self.check(f.icmp("ult", i, bound), i, f.sub(bound, 1), "a node out of order")
         tag = f.load("i32", f.gep("i32", self.get(TAGS, "ptr"), i))
         local = f.sub(tag, schema.tag_base[t.name])
-        count = len(schema.types[t.name].constructors)
-        self.check(f.icmp("ult", local, count), i, f.cast("sext", tag, INDEX), "a node's type")
+        count, first = len(schema.types[t.name].constructors), schema.tag_base[t.name]
+        is_one = f.icmp("ult", local, count)
+        self.check(is_one, f.cast("sext", tag, INDEX), first, f"a node that is no {t.name}: tag")
         return f.gep("i8", nodes, f.mul(i, self.stride))
 
     def read_child(self, schema: Schema, t: AdtType, bound: Value, nodes: Value) -> Value:
@@ -137,7 +147,7 @@ class Reader:
         record = self.node(schema, t, i, bound, nodes)
         mark = f.gep("i8", record, 4)
         free = f.icmp("eq", f.load("i32", mark), 0)
-        self.check(free, i, 1, "a node with two parents")
+        self.check(free, i, 0, "a node with two parents")
         f.store(Value("i32", "1"), mark)
         return record
 
@@ -159,7 +169,7 @@ class Reader:
         sizes = CheckedSize(f, lookup)
         by = sizes.emit(stride)
         if sizes.overflow is not None:
-            self.check(f.not_(sizes.overflow), 0, -1, "elements of a list are too large")
+            self.check(f.not_(sizes.overflow), by, 0, "elements of a list are too large")
         places = [emit_dim(f, d, lookup) for d in offsets]
         push = push_function(f.module, self.poisoned)
         with f.loop(0, count, name="item"):
@@ -224,7 +234,7 @@ class _Nodes:
         self.type_dims = TypeDims(unit.schema)
         poisoned = unit.options.poison
         self.reader = Reader(
-            f, poisoned, ctx, top, value, own, len(unit.schema.leaves), cursors, (line, column),
+            f, poisoned, ctx, top, value, own, unit.schema, cursors, (line, column),
             self._check, self._need, record_stride(shapes),
         )  # fmt: skip
         self.own, self.top = own, top
@@ -268,7 +278,9 @@ class _Nodes:
             f.switch(tag, strange, cases)
             f.start(strange)
             never = Value("i1", "false")
-            self._check(never, i, f.cast("sext", tag, INDEX), "a tag that no node may have here")
+            first = self.shapes[0].tag if self.shapes else -1
+            found = f.cast("sext", tag, INDEX)
+            self._check(never, found, first, "a tag that no node may have here")
             f.branch(done)
             for s, label in zip(self.shapes, labels, strict=True):
                 f.start(label)
@@ -290,7 +302,8 @@ class _Nodes:
             cell = f.gep("i8", record, CELL * (1 + k))
             self.reader.read_leaf(leaf, self.own, cell, lookup, False)
             n = hidden[name] = f.load(INDEX, cell)
-            self._check(f.icmp("ule", n, context.MAX_DIM), i, n, "a size out of range")
+            ok = f.icmp("ule", n, context.MAX_DIM)
+            self._check(ok, n, context.MAX_DIM, f"{s.constructor.name}.{name} out of range")
         for k, part in enumerate(s.fields):
             cell = f.gep("i8", record, field_offset(s.constructor, k))
             self.reader.read_part(self.schema, part, cell, i, nodes, self.own, lookup, False)
@@ -325,7 +338,7 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
         b.leave_unless(f.icmp("ne", x, _NULL))
 
     reader = Reader(
-        f, unit.options.poison, b.ctx, top, value, len(own), len(schema.leaves), cursors,
+        f, unit.options.poison, b.ctx, top, value, len(own), schema, cursors,
         (loc.line, loc.column), check, need, record_stride(schema.shapes_of(bound)),
     )  # fmt: skip
     nodes = f.call(
@@ -366,9 +379,9 @@ def _all_consumed(
     """Nothing may be left over: it would mean that the caller sees other sizes."""
     used = f.load(INDEX, f.gep(INDEX, cursors, total))
     children = reader.get(CHILD_COUNT, INDEX)
-    check(f.icmp("eq", used, children), used, children, "children left over")
+    check(f.icmp("eq", used, children), children, used, "children left over")
     rows = reader.get(ROWS, "ptr")
     with f.loop(0, total, name="column") as loop:
         used = f.load(INDEX, f.gep(INDEX, cursors, loop.index))
         have = f.load(INDEX, f.gep(INDEX, rows, loop.index))
-        check(f.icmp("eq", used, have), loop.index, have, "rows of a column left over")
+        check(f.icmp("eq", used, have), have, used, "rows of a column left over")

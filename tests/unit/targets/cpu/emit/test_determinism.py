@@ -57,3 +57,16 @@ def test_objects_for_other_machines_need_nothing() -> None:
         for name in ("tensor_adt", "rose", "hidden", "closed_loop"):
             module = bufferise(read_module((FOLDER / f"{name}.ir").read_text()))
             assert compile_object(emit(module, target).text, target, QUICK).data
+
+
+def test_sizes_of_many_factors_need_no_run_time_of_128_bits() -> None:
+    text = """fn @main[N, M, K](%x: f32[N]) -> (f32[N, M, K]) {entry=true} {
+  %y = broadcast %x {shape=[dim(N), dim(M), dim(K)], axes=[0]} : f32[N, M, K]
+  %z = exp %y : f32[N, M, K]
+  %s = cumsum %z {axis=1} : f32[N, M, K]
+  %a = add %s, %z : f32[N, M, K]
+  return %a
+}
+"""
+    target = named_target("wasm32", "")
+    assert compile_object(emit(bufferise(read_module(text)), target).text, target, QUICK).data

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlc.targets.cpu.emit import EmitOptions
-from dlc.targets.cpu.emit.context import STATUS
+from dlc.targets.cpu.emit.context import MAX_DIM, STATUS
 from dlc.targets.cpu.llvm import Options
 from dlc.targets.cpu.run import CallError, Compiled, ErrorRecord, aligned
 from dlc.targets.cpu.values import Flat, encode
@@ -167,23 +167,26 @@ def _list_for_a_tree(flat: Flat) -> None:
     flat.record.length = 1
 
 
-BREAKS: list[tuple[Break, int | None]] = [
-    (_tag, 3), (_negative_tag, 0), (_other_type, None), (_cycle, 6), (_itself, 6),
-    (_negative_child, -1), (_shared, 1), (_list_too_long, None), (_negative_list, -2),
-    (_few_children, None), (_few_rows, None), (_many_rows, None), (_root, 7), (_negative_root, -1),
-    (_nodes, -5), (_many_nodes, 1 << 33), (_list_for_a_tree, 1),
+BREAKS: list[tuple[Break, int, int]] = [
+    (_tag, 99, 1), (_negative_tag, -1, 1), (_other_type, 0, 1), (_cycle, 6, 5), (_itself, 6, 5),
+    (_negative_child, -1, 5), (_shared, 1, 0), (_list_too_long, 2, 3), (_negative_list, -2, 0),
+    (_few_children, 7, 8), (_few_rows, 4, 5), (_many_rows, 6, 5), (_root, 7, 6),
+    (_negative_root, -1, 6), (_nodes, -5, MAX_DIM), (_many_nodes, 1 << 33, MAX_DIM),
+    (_list_for_a_tree, 1, -1),
 ]  # fmt: skip
+"""What is wrong, what is found, and what would do."""
 
 
-@pytest.mark.parametrize(("damage", "got"), BREAKS, ids=lambda x: getattr(x, "__name__", ""))
-def test_wrong_structures(raw: Raw, damage: Break, got: int | None) -> None:
+@pytest.mark.parametrize(
+    ("damage", "got", "want"), BREAKS, ids=lambda x: getattr(x, "__name__", "")
+)
+def test_wrong_structures(raw: Raw, damage: Break, got: int, want: int) -> None:
     flat = raw.flat(VALUE)
     damage(flat)
     status, error, _ = raw(flat)
     assert status == "struct"
     assert (error.line, error.column) == (7, 3)
-    if got is not None:
-        assert error.got == got
+    assert (error.got, error.want) == (got, want)
 
 
 def test_children_beyond_the_last_are_left_over(raw: Raw) -> None:
