@@ -111,7 +111,7 @@ class Api:
         out = [f"{p}_status_text"]
         if self.model is not None:
             out += [f"{p}_{x}" for x in ("model_init", "model_init_mut", "model_layout")]
-            out += [f"{p}_{x}" for x in ("model_bytes", "model_dims")]
+            out += [f"{p}_model_bytes", *([f"{p}_model_dims"] if self.dims is not None else [])]
             out += list(self.initialisers.values())
         for e in self.entries:
             out += [e.symbol, f"{e.symbol}_bytes", f"{e.symbol}_sizes"]

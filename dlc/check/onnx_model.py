@@ -16,12 +16,15 @@ class OnnxSignature:
     initialisers.
 
     Dims of the file that are numbers are literals. Symbolic ones are names: those that an input
-    mentions are generics of the call, all others in outputs are unknowns."""
+    mentions are generics of the call, all others in outputs are unknowns.
+
+    `source` is the reader's own, which lowering needs; the checker does not look at it."""
 
     path: str
     inputs: tuple[tuple[str, Tensor], ...]
     outputs: tuple[Tensor, ...]
     weights: tuple[tuple[str, Tensor], ...]
+    source: object = None
 
 
 OnnxReader: TypeAlias = Callable[[str, Span], OnnxSignature]

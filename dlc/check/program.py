@@ -18,7 +18,7 @@ from dlc.check.engine import Engine, callees
 from dlc.check.entities import FunctionItem
 from dlc.check.instances import InstanceKey, Static
 from dlc.check.modules import Reader, SearchPath
-from dlc.check.onnx_model import OnnxReader
+from dlc.check.onnx_model import OnnxReader, OnnxSignature
 from dlc.check.row_only import row_only
 from dlc.check.signature import read_signature
 from dlc.check.structural import not_structural
@@ -61,6 +61,7 @@ class Checked:
     parameter_sets: Mapping[str, Type]
     warnings: tuple[Diagnostic, ...]
     _instances: Instances = field(repr=False)
+    onnx: Mapping[str, OnnxSignature] = field(default_factory=dict[str, OnnxSignature])
 
     def entry(self, function: str, consts: Mapping[str, Static] | None = None) -> InstanceKey:
         """The key of an exported (or other closed) function, named with or without the module;
@@ -161,6 +162,7 @@ def _check(source: SourceFile, path: SearchPath, onnx: OnnxReader | None, bag: B
         parameter_sets=sets,
         warnings=bag.diagnostics,
         _instances=engine,
+        onnx=tables.onnx,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +15,12 @@ if TYPE_CHECKING:
     from dlc.artifact.python.net import Net
     from dlc.check.program import Checked
     from dlc.driver.build import Program
+    from dlc.driver.onnx import OnnxModel
     from dlc.driver.options import Options
     from dlc.ir.core import Module
     from dlc.lower.lowered import Lowered
+
+    Front = Checked | OnnxModel
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -39,22 +41,31 @@ def parse_bind(texts: Sequence[str]) -> dict[str, int]:
     return out
 
 
+def front(path: str) -> Front:
+    """The checked program, or the ONNX model; warnings are said. Raises CompileError."""
+    from dlc.driver.onnx import OnnxModel, is_onnx
+
+    return OnnxModel.of(path) if is_onnx(path) else check(path)
+
+
 def check(path: str) -> Checked:
     """The checked program; warnings are said. Raises CompileError."""
-    from dlc.check.program import check_file
-    from dlc.diag import CompileError, error
+    from dlc.driver.front import check as check_source
+    from dlc.driver.onnx import is_onnx
 
-    if path.lower().endswith(".onnx"):
-        found = error("E0610", "this command takes programs (.dl), not ONNX models")
-        raise CompileError(found.with_help("import the model in a program: `import onnx`"))
-    checked = check_file(path)
+    if is_onnx(path):
+        from dlc.diag import CompileError, error
+
+        found = error("E0617", f'"{path}" is no program in dl, which this command takes')
+        raise CompileError(found.with_help(f"`dlc import {path} -o model.dl` makes one of it"))
+    checked = check_source(path)
     if checked.warnings and not wants_json():
         report(checked.warnings, as_json=False)
     return checked
 
 
 def lowered(
-    checked: Checked,
+    checked: Front,
     bind: Mapping[str, int],
     entries: Sequence[str] | None = None,
     *,
@@ -63,17 +74,24 @@ def lowered(
     """The program as IR with these dims bound. `entries` are short names, None for all.
 
     Raises CompileError (lowering, names of dims), click.UsageError for an entry that is none."""
+    from dlc.driver.onnx import OnnxModel, import_program, onnx_functions
     from dlc.lower.bind import bind_dims, resolve
     from dlc.lower.lowered import lower
 
     if entries is not None:
         entries = [entry_name(checked, e) for e in entries]
+    if isinstance(checked, OnnxModel):
+        made = import_program(checked, bind)
+        if made.imported.warnings and not wants_json():
+            report(made.imported.warnings, as_json=False)
+        return made
     bindings = resolve(checked, bind)
-    made = lower(checked, consts=bindings.consts, entries=entries, tests=tests)
+    functions = onnx_functions(checked)
+    made = lower(checked, consts=bindings.consts, onnx=functions, entries=entries, tests=tests)
     return bind_dims(made, bindings.dims)
 
 
-def entry_name(checked: Checked, name: str) -> str:
+def entry_name(checked: Front, name: str) -> str:
     """The full name of an export."""
     from dlc.diag.suggest import near
 
@@ -89,7 +107,7 @@ def entry_name(checked: Checked, name: str) -> str:
     raise click.UsageError(f"{checked.main} exports no function `{name}`: {help_}")
 
 
-def the_entry(checked: Checked, name: str | None) -> str:
+def the_entry(checked: Front, name: str | None) -> str:
     """The entry that was asked for, or the only one there is."""
     if name is not None:
         entry_name(checked, name)
@@ -102,14 +120,28 @@ def the_entry(checked: Checked, name: str | None) -> str:
     raise click.UsageError(f"which function? --entry {names[0]} (there is {', '.join(names)})")
 
 
-def program_of(checked: Checked, low: Lowered, weights: Mapping[str, Any] | None = None) -> Program:
-    """What the driver compiles."""
-    from dlc.driver.build import Program
+def program_of(checked: Front, low: Lowered, weights: Mapping[str, Any] | None = None) -> Program:
+    """What the driver compiles. Weights that are not given come from ONNX files, where they are
+    there."""
+    from dlc.driver.front import program_of
+    from dlc.driver.onnx import ImportedProgram, OnnxModel, onnx_program
 
-    sources = tuple(
-        (name, hashlib.sha256(s.text.encode()).hexdigest()) for name, s in checked.modules.items()
-    )
-    return Program(checked.main, low.module, low.interface, weights, sources, checked.warnings)
+    if isinstance(checked, OnnxModel):
+        assert isinstance(low, ImportedProgram)
+        return onnx_program(checked, low, weights)
+    return program_of(checked, low, weights)
+
+
+def operators(checked: Front, low: Lowered) -> dict[tuple[str, int], str]:
+    """What a file and a line in a run-time error stand for, where the file is an ONNX model."""
+    from dlc.driver.onnx import ImportedProgram, OnnxModel, imported_of
+
+    if isinstance(low, ImportedProgram):
+        models = [low.imported]
+    else:
+        assert not isinstance(checked, OnnxModel)
+        models = [imported_of(s) for s in checked.onnx.values()]
+    return {(m.file, i): str(place) for m in models for i, place in enumerate(m.places, 1)}
 
 
 def net_of(program: Program, options: Options) -> Net:
@@ -120,7 +152,7 @@ def net_of(program: Program, options: Options) -> Net:
     if options.target == "evaluate":
         program = replace(program, module=_without_derivatives(program.module, options))
     made = build(program, options)
-    return Net(made.artifact, params=made.params)
+    return Net(made.artifact, params=made.params, given=made.given)
 
 
 def _without_derivatives(module: Module, options: Options) -> Module:
@@ -134,7 +166,9 @@ def _without_derivatives(module: Module, options: Options) -> Module:
     return differentiated(module, options, Clock(())) if asks else module
 
 
-def give_weights(net: Net, weights: str | None, seed: int, sizes: Mapping[str, int]) -> None:
+def give_weights(
+    net: Net, weights: str | Mapping[str, Any] | None, seed: int, sizes: Mapping[str, int]
+) -> None:
     """Weights from a file, or drawn with these sizes; what is missing is said in the words of the
     command line."""
     from dlc.artifact.python.errors import WeightsError
@@ -144,6 +178,8 @@ def give_weights(net: Net, weights: str | None, seed: int, sizes: Mapping[str, i
             raise click.UsageError("--weights: this program has no model parameters")
         return
     layout = net.artifact.manifest.layout
+    if weights is None and all(w.name in net.given for w in layout.weights):
+        weights = net.given
     known = {d for s in net.interface.parameter_sets for d, _ in (*s.defaults, *s.fixed)}
     if weights is not None:
         # Some dims are only told: no weight's shape shows them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -31,10 +31,14 @@ from dlc.typesys.interface import Interface
 VERSION = "0.1.0"
 
 
+def _no_arrays() -> Mapping[str, np.ndarray[Any, Any]]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Program:
     """A lowered program whose known dims are bound; `weights` are arrays by name, `sources` the
-    names and hashes of its modules."""
+    names and hashes of its modules. `given` are weights that its own files hold (ONNX)."""
 
     name: str
     module: Module
@@ -42,17 +46,20 @@ class Program:
     weights: Mapping[str, np.ndarray[Any, Any]] | None = None
     sources: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    given: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=_no_arrays)
 
 
 @dataclass(frozen=True)
 class Compilation:
-    """An artefact, how long each stage took, the texts that were asked for, and warnings."""
+    """An artefact, how long each stage took, the texts that were asked for, and warnings. `given`
+    are weights that the program's own files hold."""
 
     artifact: Artifact
     params: Params | None
     times: tuple[StageTime, ...]
     dumps: Mapping[str, str]
     warnings: tuple[Diagnostic, ...]
+    given: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=_no_arrays)
 
 
 def build(program: Program, o: Options, clock: Clock | None = None) -> Compilation:
@@ -69,7 +76,8 @@ def build(program: Program, o: Options, clock: Clock | None = None) -> Compilati
     if params is not None:
         artifact = _with_weights(artifact, params)
     dumps = MappingProxyType(dict(clock.dumps))
-    return Compilation(artifact, params, tuple(clock.times), dumps, program.warnings)
+    times = tuple(clock.times)
+    return Compilation(artifact, params, times, dumps, program.warnings, program.given)
 
 
 def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:

@@ -13,22 +13,42 @@ import numpy as np
 
 from dlc.artifact.weights.block import BlockLayout, Weight
 from dlc.artifact.weights.files import Source, read_weights
-from dlc.artifact.weights.match import match
+from dlc.artifact.weights.match import match, with_given
 from dlc.check.program import Checked, check_file, check_program
 from dlc.diag import CompileError, SourceFile, error
 from dlc.diag.suggest import near
 from dlc.driver.build import Compilation, Program, build
+from dlc.driver.onnx import (
+    Imports,
+    OnnxModel,
+    given_weights,
+    import_program,
+    is_onnx,
+    onnx_functions,
+    onnx_hashes,
+    onnx_program,
+)
 from dlc.driver.options import Options
 from dlc.driver.stack import deep
 from dlc.driver.stages import Clock
 from dlc.lower.bind import bind_dims, resolve
 from dlc.lower.layout import Layout
-from dlc.lower.lowered import lower
+from dlc.lower.lowered import Lowered, lower
 from dlc.lower.weights import parameter_set
 from dlc.typesys.interface import ParameterSet
 from dlc.typesys.surface import Model, short
 
 Array = np.ndarray[Any, Any]
+
+_WEIGHTS = "weights are given to a program: --weights FILE, weights=…"
+_EXPORT = "export the model as ONNX first"
+NO_PROGRAMS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys((".safetensors", ".npz", ".npy"), _WEIGHTS),
+        **dict.fromkeys((".pt", ".pth", ".pb", ".tflite", ".h5", ".keras", ".mlmodel"), _EXPORT),
+    }
+)
+"""Suffixes of files that some take for programs, with what to do."""
 
 
 def compile_source(
@@ -57,6 +77,9 @@ def _compile(
     modules: Mapping[str, SourceFile] | None,
     clock: Clock,
 ) -> Compilation:
+    if is_onnx(source):
+        model = OnnxModel.of(Path(str(source)))
+        return build(clock.run("import", lambda: imported(model, o, arrays)), o, clock)
     checked = clock.run("check", lambda: check(source, modules))
     program = clock.run("lower", lambda: lowered(checked, o, arrays))
     return build(program, o, clock)
@@ -67,12 +90,22 @@ def check(
 ) -> Checked:
     """A program without errors. Raises CompileError."""
     if isinstance(source, SourceFile):
-        return check_program(source, modules=modules)
+        return check_program(source, modules=modules, onnx=Imports().read)
     path = Path(source)
-    if path.suffix.lower() == ".onnx":
-        found = error("E0617", f'"{path}" is no program: a program is a file *.dl')
-        raise CompileError(found.with_help("import the model in a program: `import onnx`"))
-    return check_file(path)
+    if path.suffix.lower() in NO_PROGRAMS:
+        found = error("E0617", f'"{path}" is no program: a program is a file *.dl or *.onnx')
+        raise CompileError(found.with_help(NO_PROGRAMS[path.suffix.lower()]))
+    return check_file(path, onnx=Imports().read)
+
+
+def imported(model: OnnxModel, o: Options, arrays: Mapping[str, Array] | None = None) -> Program:
+    """An ONNX model as a program. `arrays` take the place of its initialisers, by name.
+
+    Raises CompileError: E07xx, E0901, E0618 (it exports `main` only)."""
+    if o.entries is not None:
+        for e in o.entries:
+            _export(model, e)
+    return onnx_program(model, import_program(model, dict(o.bind)), arrays)
 
 
 def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = None) -> Program:
@@ -83,21 +116,40 @@ def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = N
     numbers = dict(o.bind)
     known = _known(checked, sets, numbers)
     if arrays is not None and sets:
-        known |= match(_layout(sets), arrays, known).dims
+        every = with_given(arrays, given_weights(checked, sets))
+        known |= match(_layout(sets), every, known).dims
     for s in sets:
         known |= {d: n for d, n in s.defaults if d not in known}
     numbers |= _names(checked, known, numbers)
     bindings = resolve(checked, numbers)
     entries = None if o.entries is None else [_export(checked, e) for e in o.entries]
-    low = lower(checked, consts=bindings.consts, entries=entries, tests=o.tests)
+    low = lower(
+        checked,
+        consts=bindings.consts,
+        onnx=onnx_functions(checked),
+        entries=entries,
+        tests=o.tests,
+    )
     low = bind_dims(low, bindings.dims)
+    return program_of(checked, low, arrays)
+
+
+def program_of(
+    checked: Checked, low: Lowered, arrays: Mapping[str, Array] | None = None
+) -> Program:
+    """What is compiled. Weights that are not given are those of ONNX files, if all are there."""
+    sets = low.interface.parameter_sets
+    given = given_weights(checked, sets)
+    if given and (arrays is not None or len(given) == sum(len(s.weights) for s in sets)):
+        arrays = with_given(arrays or {}, given)
     return Program(
         checked.main,
         low.module,
         low.interface,
         None if arrays is None else MappingProxyType(dict(arrays)),
-        source_hashes(checked),
+        (*source_hashes(checked), *onnx_hashes(checked)),
         checked.warnings,
+        given,
     )
 
 
@@ -108,7 +160,7 @@ def source_hashes(checked: Checked) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _export(checked: Checked, name: str) -> str:
+def _export(checked: Checked | OnnxModel, name: str) -> str:
     """The full name of an export."""
     names = {short(e): e for e in checked.exports}
     if name in names:

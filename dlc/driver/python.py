@@ -37,7 +37,8 @@ def compile(
 ) -> Net:
     """Compiles a program into this process.
 
-    `source` is the path of a `*.dl` file or, if it has more than one line, the program's text (then
+    `source` is the path of a `*.dl` file, of an ONNX model (`*.onnx`: one entry, `main`, with the
+    file's initialisers as weights) or, if it has more than one line, the program's text (then
     `name` stands for the file in messages, and `modules` are the texts of what it imports).
     `target` is `cpu`, native code, or `evaluate`, the reference interpreter behind the same
     interface. `bind` gives numbers to dims (`{"m.V": 20000}`, `{"K": 8}`), `weights` are a
@@ -61,7 +62,7 @@ def compile(
             fuel=fuel,
         ),
     )
-    return Net(made.artifact, params=made.params)
+    return Net(made.artifact, params=made.params, given=made.given)
 
 
 def build(
@@ -100,16 +101,16 @@ def _source(source: Program, name: str) -> SourceFile | Path:
 
 def load(what: Net | Artifact | Compilation | str | os.PathLike[str], **options: Any) -> Net:
     """A program that is compiled already: the path of an artefact (`build/treelstm`), or the
-    artefact itself. A path that ends in `.dl` is compiled with the options of `compile`.
+    artefact itself. A path that ends in `.dl` or `.onnx` is compiled with the options of `compile`.
 
     Raises CompileError: E0901, E0931, E0932 (files), E0933 (another machine)."""
     if isinstance(what, Net):
         return what
     if isinstance(what, Compilation):
-        return Net(what.artifact, params=what.params)
+        return Net(what.artifact, params=what.params, given=what.given)
     if isinstance(what, Artifact):
         return Net(what)
-    if Path(what).suffix == ".dl":
+    if Path(what).suffix.lower() in (".dl", ".onnx"):
         return compile(what, **options)
     if options:
         raise TypeError(f"an artefact is compiled already: `{next(iter(options))}` has no effect")

@@ -126,6 +126,9 @@ class Emission:
             return self.b.scalar(_item(a, d), d)
         if t.is_parameter and a.size:
             return self._weight(t, a).value
+        if t.view_of is not None and a.size and _is_view_of_parameter(t):
+            xs = [self.value(x) for x in t.view_of.of]
+            return self.b.emit(t.view_of.name, *xs, **t.view_of.attrs)
         if a.size and _is_uniform(a):
             return self.b.full(_item(a.reshape(-1)[0], d), TensorType(d, t.shape))
         if a.size <= INLINE:
@@ -297,7 +300,8 @@ class Emission:
         except RunError:
             return None  # it fails at run time, with its place
         y = np.asarray(y)
-        view = View(name, tuple(xs), frozen) if name in _VIEWS and y.size > INLINE else None
+        kept = y.size > INLINE or any(map(_is_view_of_parameter, xs))
+        view = View(name, tuple(xs), frozen) if name in _VIEWS and kept else None
         return Tensor(self, element, t.shape, known=y, view_of=view)
 
     def _worth(self, name: str, xs: Sequence[Tensor], t: TensorType) -> bool:
@@ -447,6 +451,13 @@ def identifier(name: str) -> str:
     """A name that IR text and dl sources can hold."""
     out = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
     return out if out and not out[0].isdigit() else f"x{out}"
+
+
+def _is_view_of_parameter(t: Tensor) -> bool:
+    """Whether it is a parameter seen otherwise (stretched, turned), which stays one."""
+    while t.view_of is not None and len(t.view_of.of) == 1:
+        t = t.view_of.of[0]
+    return t.is_parameter
 
 
 def _shape(shape: Shape) -> str:

@@ -51,6 +51,7 @@ class Imported:
     warnings: tuple[Diagnostic, ...]
     opsets: Mapping[str, int]
     producer: str
+    file: str
 
 
 def import_onnx(
@@ -115,7 +116,7 @@ def _import(
     return Imported(
         name, Module.of({}, {function: fn}), function, interface,
         MappingProxyType({f"{MODEL}.{w.name}": w.data for w in e.weights}), inputs, outputs,
-        tuple(walk.places), tuple(warnings), model.opsets, model.producer,
+        tuple(walk.places), tuple(warnings), model.opsets, model.producer, file,
     )  # fmt: skip
 
 

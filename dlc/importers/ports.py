@@ -68,6 +68,7 @@ class Inputs:
         self.dims: dict[str, None] = {}
         self._by_name: dict[str, Dim] = {}
         self._taken: set[str] = set()
+        self._bindable: dict[str, None] = {}
 
     def make(self, graph: Graph) -> tuple[list[Item], tuple[Structure, ...]]:
         """An item and a structure for every input that is no initialiser."""
@@ -87,20 +88,13 @@ class Inputs:
                 raise
             items.append(item)
             structures.append(structure)
-        unknown = [n for n in self.bind if n not in self._by_name and n not in self._seen(graph)]
+        unknown = [n for n in self.bind if n not in self._bindable]
         if unknown:
-            known = ", ".join(sorted(self._seen(graph))) or "none"
+            known = ", ".join(self._bindable) or "none"
             raise refuse("E0712", f"there is no dim `{unknown[0]}` to bind").with_help(
                 f"the inputs' dims: {known}"
             )
         return items, tuple(structures)
-
-    def _seen(self, graph: Graph) -> set[str]:
-        out: set[str] = set()
-        for v in graph.inputs:
-            if isinstance(v.type, TensorInfo):
-                out |= {d for d in v.type.shape or () if isinstance(d, str)}
-        return out
 
     def _item(self, name: str, t: TypeInfo, given: Given) -> tuple[Item, Structure]:
         if isinstance(t, TensorInfo):
@@ -155,13 +149,21 @@ class Inputs:
         if isinstance(d, str) and d.strip("?* "):
             return self._named(d)
         base = identifier(f"{name}_{axis}")
+        self._bindable[base] = None
+        if base in self.bind:
+            return self._named(base)
         fresh = self._fresh(base)
         if d != 0:
             self.e.reason.positive[fresh] = None
         return Dim.sym(fresh)
 
     def _named(self, text: str, hops: int = 0) -> Dim:
+        self._bindable[text] = None
         bound = self.bind.get(text)
+        if bound is None:
+            # On a command line, and in Python, odd characters are better left out.
+            self._bindable[identifier(text)] = None
+            bound = self.bind.get(identifier(text))
         if isinstance(bound, int):
             if not 0 <= bound < 1 << 31:
                 raise refuse("E0712", f"the dim `{text}` cannot be {bound}")

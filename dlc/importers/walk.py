@@ -154,8 +154,8 @@ class Walk:
     def _outputs(self, node: Node, place: Place, scope: Scope, around: Around) -> tuple[Item, ...]:
         inputs = tuple(OMITTED if not n else self._find(n, scope, around) for n in node.inputs)
         failed: tuple[Item, ...] = (FAILED,) * len(node.outputs)
-        if any(isinstance(x, Nothing) and x.failed for x in inputs):
-            return failed
+        # What depends on something that failed is still looked at: all that is missing is told.
+        broken = any(isinstance(x, Nothing) and x.failed for x in inputs)
         node = _bound(node, around.attributes)
         f = self.functions.get((node.domain, node.op, node.overload))
         if f is not None:
@@ -167,17 +167,36 @@ class Walk:
         if schema is not None:
             schemas.check_counts(schema, node)
             attributes = schemas.checked_attributes(schema, node)
-            schemas.check_types(schema, [_type_name(x) for x in inputs])
+            if not broken:
+                schemas.check_types(schema, [_type_name(x) for x in inputs])
         rule, why = self._rule(node, schema, place.version)
         if rule is None:
             self.findings.add_missing(place, why)
+        if rule is None or broken:
+            self._survey(attributes, scope, replace(around, path=place.path))
             return failed
         self.places.append(place)
         self.e.locate(Loc(self.file, len(self.places), 1))
         inside = _Inside(self, scope, replace(around, path=place.path, depth=around.depth + 1))
         call = Call(self.e, inside, node, place.version, inputs, attributes)
-        made = rule.rule(call)
+        try:
+            made = rule.rule(call)
+        except Failed:
+            self._survey(attributes, scope, replace(around, path=place.path))
+            raise
         return made if isinstance(made, tuple) else (made,)
+
+    def _survey(
+        self, attributes: Mapping[str, Attribute], scope: Scope, around: Around
+    ) -> None:
+        """Looks at the graphs of an operator that is not imported, for what is missing in them."""
+        inner = replace(around, depth=around.depth + 1)
+        for name, a in attributes.items():
+            for g in a.value if isinstance(a.value, tuple) else (a.value,):
+                if isinstance(g, Graph):
+                    label = name.removesuffix("_branch")
+                    at = replace(inner, path=f"{around.path}.{label}")
+                    self.graph(g, [FAILED] * len(g.inputs), at, scope)
 
     def _opset(self, node: Node, around: Around) -> int:
         opset = around.opsets.get(node.domain)

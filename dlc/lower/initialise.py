@@ -6,6 +6,7 @@ a vector are its length and 1."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from dlc.ops.term import Term
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import F32
+from dlc.typesys.interface import FROM_FILE
 from dlc.typesys.types import SCALAR_I32, TensorType, type_dims
 
 
@@ -207,5 +209,6 @@ _INITIALISERS: Mapping[str, _Initialiser] = MappingProxyType(
         "zeros": _constant(0.0),
         "ones": _constant(1.0),
         "fill": _constant(0.0),
+        FROM_FILE: _constant(math.nan),
     }
 )

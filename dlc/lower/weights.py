@@ -12,7 +12,7 @@ from dlc.ops.build import Builder, DimNames
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I64
-from dlc.typesys.interface import Initialiser, ParameterSet, Place, WeightInfo
+from dlc.typesys.interface import FROM_FILE, Initialiser, ParameterSet, Place, WeightInfo
 from dlc.typesys.surface import dim_names
 from dlc.typesys.types import TensorType
 
@@ -46,6 +46,8 @@ def _weights(
         (leaf,) = layout.leaf_types(ft)
         assert isinstance(leaf, TensorType)
         said = None if field.init is None else Initialiser(field.init.name, field.init.arguments)
+        if layout.model_decl(t.name).onnx is not None:
+            said = Initialiser(FROM_FILE, ())
         yield WeightInfo(at, leaf.dtype, leaf.shape, around, said, place_of(field.span))
 
 

@@ -182,10 +182,15 @@ class TestInfo:
 
 @dataclass(frozen=True, slots=True)
 class Initialiser:
-    """How a leaf begins: `normal(0.1)`."""
+    """How a leaf begins: `normal(0.1)`. `FROM_FILE` stands for numbers of an imported model."""
 
     name: str
     arguments: tuple[float, ...]
+
+
+FROM_FILE = "file"
+"""The initialiser of weights whose numbers an imported model holds: an initialising function fills
+them with NaNs, and who calls it puts the numbers there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,14 @@ SAMPLES: dict[str, tuple[dict[str, int], dict[str, int], dict[str, Inputs]]] = {
             "ntm": lambda net, r: (floats(r, 6, 3), floats(r, int(r.integers(0, 5)), 2)),
         },
     ),
+    "onnx_backbone": (
+        {},
+        {"D": 24, "E": 5},
+        {
+            "forward": lambda net, r: (floats(r, 3, 32, 32),),
+            "train": lambda net, r: (floats(r, 3, 32, 32), floats(r, 24), 0.001),
+        },
+    ),
     "poincare": (
         {},
         {},

@@ -131,6 +131,8 @@ CASES = [
     Case("early_exit", "anytime",
          lambda n, r, d: [vec(r, 3, 32, 32), float(r.choice([0.0, 0.3, 0.5, 2.0]))],
          ("W", "C"), {"B": 3}),
+    Case("onnx_backbone", "forward",
+         lambda n, r, d: [vec(r, 3, 32, 32)], ("D", "E"), {"m.D": 24}),
 ]  # fmt: skip
 
 
@@ -140,8 +142,9 @@ def sizes(case: Case, net: Any, r: Rng) -> tuple[dict[str, int], dict[str, int]]
     full: dict[str, int] = {}
     for d in net.artifact.manifest.layout.dims:
         last = d.rsplit(".", 1)[-1]
-        low = 3 if last in ("V", "W", "C") else 1
-        short[last] = full[d] = int(r.choice([s for s in SIZES if s >= low]))
+        low = 3 if last in ("V", "W", "C", "E") else 1
+        n = case.bind.get(d) or int(r.choice([s for s in SIZES if s >= low]))
+        short[last] = full[d] = n
     return short, full
 
 

@@ -27,10 +27,11 @@ from dlc.artifact.python.host import Arguments
 from dlc.artifact.python.params import Dims, Params
 from dlc.artifact.weights.block import fixed_dims
 from dlc.artifact.weights.files import Source, npz_bytes, read_weights, safetensors_bytes
+from dlc.artifact.weights.match import with_given
 from dlc.diag import CompileError, InternalError, error
 from dlc.ir.reader import ReadError, read_module
 from dlc.targets.cpu.schema import Schema
-from dlc.typesys.interface import Interface
+from dlc.typesys.interface import FROM_FILE, Interface, ParameterSet
 
 Array = np.ndarray[Any, Any]
 STEP = 0x9E3779B97F4A7C15
@@ -41,9 +42,15 @@ class Net:
     """A compiled program in this process. Entries are methods; any number of threads may call them.
 
     `artifact` is what it was made from, `types` the algebraic types, `params` the weights, `dims`
-    their sizes, `entries` the callables by name."""
+    their sizes, `entries` the callables by name. `given` are weights that imported models hold."""
 
-    def __init__(self, artifact: Artifact, *, params: Params | None = None) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        params: Params | None = None,
+        given: Mapping[str, Array] | None = None,
+    ) -> None:
         m = artifact.manifest
         self.artifact = artifact
         self.interface: Interface = m.interface
@@ -51,6 +58,7 @@ class Net:
         self._layout = m.layout
         self._run = _Native(artifact) if m.kind == "cpu" else _Evaluator(artifact)
         self._params = params
+        self.given: Mapping[str, Array] = given or {}
         if params is None:
             found = weights_block(artifact, self._run.native)
             if found is not None:
@@ -142,7 +150,7 @@ class Net:
         if strange:
             raise TypeError(f"no parameter set `{strange[0]}`: there is {', '.join(names)}")
         given = {**(dims or {}), **sizes}
-        params = self._params
+        before = params = self._params
         if params is None or given or not sets:
             params = Params.empty(self._layout, self._sizes(given))
         for i, s in enumerate(self.interface.parameter_sets):
@@ -152,9 +160,32 @@ class Net:
                         f"a weight of `{s.name}` has no initialiser: load all its weights",
                         status="weights",
                     )
+                kept = self._from_file(s, params, before)
                 self._run.initialise(s.name, s.init, params, _signed(seed + i * STEP))
+                for name, x in kept.items():
+                    params[name] = x
         self._params = params
         return params
+
+    def _from_file(
+        self, s: ParameterSet, params: Params, before: Params | None
+    ) -> dict[str, Array]:
+        """The weights of a set that are not drawn, from an imported model's file or as they are."""
+        out: dict[str, Array] = {}
+        for w in s.weights:
+            if w.initialiser is None or w.initialiser.name != FROM_FILE:
+                continue
+            name = f"{s.name}.{w.name}"
+            x = self.given.get(name)
+            if x is None and before is not None:
+                x = before.own(name).copy()
+            if x is None or x.shape != params.own(name).shape:
+                raise WeightsError(
+                    f"`{name}` is not drawn, it comes from an imported model: load all weights",
+                    status="weights",
+                )
+            out[name] = x
+        return out
 
     def _sizes(self, given: Mapping[str, int]) -> dict[str, int]:
         known: dict[str, int] = {}
@@ -179,7 +210,7 @@ class Net:
 
     def load(self, weights: Source | Params, **dims: int) -> Params:
         """Takes weights from a file (safetensors, npz), a mapping, or another program's parameters.
-        Dims that no weight shows are given by name.
+        Dims that no weight shows are given by name; weights of imported models may be left out.
 
         Raises CompileError that lists everything missing, unexpected or misshapen."""
         bound = {**self._named(dims, "load"), **self._fixed()}
@@ -187,7 +218,8 @@ class Net:
             known = {d: n for d, n in weights.dims.items() if d in self._layout.dims}
             bound = {**known, **bound}
             weights = weights.arrays()
-        self._params = Params.matched(self._layout, read_weights(weights), bound)
+        arrays = with_given(read_weights(weights), self.given)
+        self._params = Params.matched(self._layout, arrays, bound)
         return self._params
 
     def _named(self, given: Mapping[str, int], call: str) -> dict[str, int]:

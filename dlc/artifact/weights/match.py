@@ -65,6 +65,18 @@ def match(layout: BlockLayout, given: Mapping[str, Array], bound: Mapping[str, i
 # -- names
 
 
+def with_given(weights: Mapping[str, Array], given: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The weights, and those of `given` that are not among them. With one parameter set its name
+    may be left out, as everywhere."""
+    alone = len({n.split(".", 1)[0] for n in given}) == 1
+    kept = {
+        n: x
+        for n, x in given.items()
+        if n not in weights and not (alone and n.split(".", 1)[1] in weights)
+    }
+    return {**kept, **weights}
+
+
 def _find(
     w: Weight, given: Mapping[str, Array], one_set: bool, used: set[str], problems: list[Diagnostic]
 ) -> Array | None:

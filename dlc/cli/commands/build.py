@@ -71,7 +71,7 @@ def command(
     if out == "-" and (wanted.roles or len(wanted.texts) != 1):
         raise click.UsageError("-o - is for one text: --emit llvm, asm or ir:STAGE")
     numbers = program.parse_bind(bind)
-    checked = program.check(source)
+    checked = program.front(source)
     exports = list(dict.fromkeys(entries)) or None
     low = program.lowered(checked, numbers, exports)
     arrays = None if weights is None else read_weights(weights)

@@ -5,28 +5,37 @@ from __future__ import annotations
 import click
 
 from dlc.cli.outcome import EXIT_DIAGNOSTICS, Outcome, json_option, report, say
+from dlc.cli.program import bind_option
 
 
 @click.command(help="Find the mistakes in programs.")
 @click.argument("files", nargs=-1, required=True)
+@bind_option
 @json_option
-def command(files: tuple[str, ...], as_json: bool) -> None:
-    from dlc.check.program import check_file, check_program
+def command(files: tuple[str, ...], bind: tuple[str, ...], as_json: bool) -> None:
+    from dlc.cli.program import parse_bind
     from dlc.diag import CompileError
+    from dlc.driver.front import check
+    from dlc.driver.onnx import OnnxModel, import_program, is_onnx
+
+    numbers = parse_bind(bind)
 
     failed = 0
     for name in files:
         try:
             if name == "-":
-                checked = check_program(_standard_input())
+                warnings = check(_standard_input()).warnings
+            elif is_onnx(name):
+                model = OnnxModel.of(name)
+                warnings = import_program(model, numbers).imported.warnings
             else:
-                checked = check_file(name)
+                warnings = check(name).warnings
         except CompileError as e:
             report(e.diagnostics, as_json=as_json)
             failed += 1
             continue
-        if checked.warnings:
-            report(checked.warnings, as_json=as_json)
+        if warnings:
+            report(warnings, as_json=as_json)
     if failed:
         raise Outcome(EXIT_DIAGNOSTICS)
     if not as_json:

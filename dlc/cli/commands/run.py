@@ -12,7 +12,7 @@ from dlc.cli.program import bind_option
 
 if TYPE_CHECKING:
     from dlc.artifact.python.net import Net
-    from dlc.check.program import Checked
+    from dlc.cli.program import Front
 
 
 @click.command(help="Compile a program in memory and call one of its functions.")
@@ -40,14 +40,14 @@ def command(
         results.check_path(out or "-")
     except ValueError as e:
         raise click.UsageError(f"--out {e}") from None
-    checked = program.check(file)
+    checked = program.front(file)
     name = program.the_entry(checked, entry)
     low = program.lowered(checked, numbers, [name])
     where = "evaluate" if target == "evaluate" else "cpu"
     net = program.net_of(program.program_of(checked, low), Options(target=where))
     values = arguments(net, name, inputs)
     program.give_weights(net, weights, seed, {})
-    found = call(net, name, values, checked)
+    found = call(net, name, values, checked, program.operators(checked, low))
     _deliver(found, out, as_json)
 
 
@@ -64,7 +64,13 @@ def arguments(net: Net, name: str, texts: Sequence[str]) -> dict[str, Any]:
         raise click.UsageError(f"--in: {e}") from None
 
 
-def call(net: Net, name: str, values: Mapping[str, Any], checked: Checked) -> dict[str, Any]:
+def call(
+    net: Net,
+    name: str,
+    values: Mapping[str, Any],
+    checked: Front,
+    operators: Mapping[tuple[str, int], str],
+) -> dict[str, Any]:
     """The results by name: `result` (`result.0`, … for several), and the inputs that have changed.
 
     A call that fails is reported, and ends the command."""
@@ -76,7 +82,7 @@ def call(net: Net, name: str, values: Mapping[str, Any], checked: Checked) -> di
     try:
         got = net.entries[name](**{python_name(n): v for n, v in values.items()})
     except CallError as e:
-        report([diagnostic(e, checked)])
+        report([diagnostic(e, checked.modules, operators)])
         limit = isinstance(e, ArenaError) or e.status in ("space", "fuel")
         raise Outcome(EXIT_LIMIT if limit else EXIT_DIAGNOSTICS) from None
     except MemoryError:

@@ -84,7 +84,7 @@ def _failure(net: Net, name: str, test: TestInfo, checked: Checked) -> Diagnosti
     try:
         net.entries[name]()
     except CallError as e:
-        found = diagnostic(e, checked)
+        found = diagnostic(e, checked.modules)
         prefix = next((p for p in (name, test.function) if found.message.startswith(f"{p}: ")), "")
         text = found.message.removeprefix(f"{prefix}: ") if prefix else found.message
         return replace(found, message=f'"{test.name}": {text}')

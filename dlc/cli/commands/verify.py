@@ -31,7 +31,7 @@ def command(
     from dlc.driver.options import Options
 
     numbers = program.parse_bind(bind)
-    checked = program.check(file)
+    checked = program.front(file)
     names = list(dict.fromkeys(entries)) or [e.rsplit(".", 1)[-1] for e in checked.exports]
     if inputs:
         names, runs = [program.the_entry(checked, names[0] if len(names) == 1 else None)], 1

@@ -23,8 +23,8 @@ CONSTS = {"K": 3, "B": 3, "m.B": 3}
 
 def backbone(path: str, at: Span) -> OnnxSignature:
     """What the importer says of the sample's file."""
-    image = Tensor(F32, tuple(map(Dim.of, ("batch", 3, 224, 224))))
-    scores = Tensor(F32, (Dim.sym("batch"), Dim.const(1000)))
+    image = Tensor(F32, tuple(map(Dim.of, ("batch", 3, 32, 32))))
+    scores = Tensor(F32, (Dim.sym("batch"), Dim.const(24)))
     return OnnxSignature(path, (("image", image),), (scores,), (("w", Tensor(F32, (Dim.of(9),))),))
 
 

@@ -101,8 +101,12 @@ def test_entries() -> None:
 
 def test_what_is_no_program(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
-        dlc.compile(tmp_path / "model.onnx")
+        dlc.compile(tmp_path / "model.safetensors")
     assert code(caught) == "E0617"
+    assert "--weights" in caught.value.diagnostics[0].helps[0].text
+    with pytest.raises(CompileError) as caught:
+        dlc.compile(tmp_path / "model.onnx")
+    assert code(caught) == "E0901"
     with pytest.raises(CompileError) as caught:
         dlc.compile(tmp_path / "none.dl")
     assert code(caught) == "E0901"

@@ -42,6 +42,36 @@ def test_all_unsupported_operators_at_once() -> None:
     assert found.helps
 
 
+def test_what_depends_on_an_unsupported_operator_is_looked_at_too() -> None:
+    """In a chain, in both branches, in functions and in loops."""
+    then = helper.make_graph([node("NoSuchB", "x", "t")], "then", [], [info("t", [2])])
+    other = helper.make_graph([node("NoSuchC", "x", "u")], "else", [], [info("u", [2])])
+    body = helper.make_graph(
+        [node("NoSuchD", "s", "v"), node("Identity", "c", "k")], "body",
+        [info("i", [], INT64), info("c", [], TensorProto.BOOL), info("s", None)],
+        [info("k", [], TensorProto.BOOL), info("v", None)],
+    )  # fmt: skip
+    inner = helper.make_function(
+        "own", "f", ["a"], ["b"], [node("NoSuchE", "a", "b")], [helper.make_opsetid("", 21)]
+    )
+    m = model(
+        [
+            node("NoSuchA", "x", "a"),
+            node("If", "c", "d", then_branch=then, else_branch=other),
+            node("Loop", "n c a", "l", body=body),
+            node("f", "l", "e", domain="own"),
+            node("Add", "e d", "y"),
+        ],
+        [info("x", [2]), info("c", [], TensorProto.BOOL), info("n", [], INT64)],
+        [info("y", None)],
+        opsets={"own": 1},
+        functions=[inner],
+    )  # fmt: skip
+    found = errors(m)
+    assert [d.code for d in found] == ["E0708"]
+    assert found[0].message.endswith(": " + ", ".join(f"NoSuch{x}-21" for x in "ABCDE"))
+
+
 def test_an_unsupported_operator_that_nobody_needs() -> None:
     m = model(
         [node("NoSuch", "x", "unused"), node("Relu", "x", "y")], [info("x", [2])], [info("y", [2])]
