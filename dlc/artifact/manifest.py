@@ -50,9 +50,9 @@ class Machine:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`kind` is `cpu` or `evaluate`. `number` is the build number of the C interface. `memory`
-    gives the arena bytes of entries that need one number. `dims` are those of the weights that
-    come with the artefact, None if none do. `sources` are the hashes of the modules, `options`
+    """`kind` is `cpu`, `evaluate` or `sparrow`. `number` is the build number of the C interface.
+    `memory` gives the arena bytes of entries that need one number. `dims` are those of the weights
+    that come with the artefact, None if none do. `sources` are the hashes of the modules, `options`
     those of the compile."""
 
     name: str
@@ -73,6 +73,8 @@ class Manifest:
         default_factory=lambda: MappingProxyType({})
     )
     """The places in each source file where a call can fail: a status has line and column only."""
+    device: Mapping[str, Any] | None = None
+    """How the host calls a program of the accelerator (see `dlc.artifact.device`)."""
 
     def file_of(self, line: int, column: int) -> str:
         """The source file of a failure's place, "" where several have such a place."""
@@ -110,6 +112,7 @@ class Manifest:
                 "sha256": source_hash(self.sources),
             },
             "options": dict(self.options),
+            **({} if self.device is None else {"device": dict(self.device)}),
             "entries": [self._entry(e) for e in self.interface.entries],
             "weights": self._weights(),
             "files": {
@@ -210,7 +213,7 @@ def _read(given: Any) -> Manifest:
     machine = None
     if target["kind"] == "cpu":
         machine = Machine(str(target["triple"]), str(target["cpu"]), str(target["features"]))
-    elif target["kind"] != "evaluate":
+    elif target["kind"] not in ("evaluate", "sparrow"):
         raise ValueError(f"a target of kind {target['kind']!r}")
     memory = {e["name"]: int(e["memory"]["bytes"]) for e in x["entries"] if "bytes" in e["memory"]}
     dims = None
@@ -237,6 +240,7 @@ def _read(given: Any) -> Manifest:
         memory=MappingProxyType(memory),
         dims=dims,
         files=MappingProxyType(files),
+        device=MappingProxyType(dict(x["device"])) if target["kind"] == "sparrow" else None,
         places=MappingProxyType(
             {
                 str(f): tuple((int(line), int(column)) for line, column in places)

@@ -19,6 +19,8 @@ _SUFFIX: Mapping[str, str] = MappingProxyType(
         "header": ".h",
         "weights": ".weights.bin",
         "ir": ".ir",
+        "program": ".spw",
+        "twin": ".dense.spw",
         "llvm": ".ll",
         "asm": ".s",
         "exe": "",

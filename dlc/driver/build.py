@@ -70,6 +70,8 @@ def build(program: Program, o: Options, clock: Clock | None = None) -> Compilati
     clock = clock or Clock(o.dump)
     if o.target == "evaluate":
         artifact = _evaluate(program, o, clock)
+    elif o.target == "sparrow":
+        artifact = _accelerated(program, o, clock)
     else:
         artifact = _native(program, o, clock)
     params = _params(program, artifact)
@@ -104,6 +106,23 @@ def _native(program: Program, o: Options, clock: Clock) -> Artifact:
         "header": header(made.api, made.arena, note).encode(),
     }
     return Artifact(manifest, MappingProxyType(contents))
+
+
+def _accelerated(program: Program, o: Options, clock: Clock) -> Artifact:
+    """The program for the accelerator; embedded weights are compiled in."""
+    from dlc.driver.sparrow import accelerated, refuse_options
+
+    refuse_options(o)
+    weights = None
+    if o.weights_mode == "embed" and block_layout(program.interface).weights:
+        weights = _given(program).arrays()
+    made = accelerated(program.module, o, clock, weights)
+    api = clock.run("interface", lambda: capi(program.interface, made.types, o.prefix))
+    manifest = _manifest(program, api, o, made.types)
+    manifest = replace(
+        manifest, device=MappingProxyType(made.device.as_json()), places=_places(made.module)
+    )
+    return Artifact(manifest, MappingProxyType(made.device.contents()))
 
 
 def _places(module: Module) -> Mapping[str, tuple[tuple[int, int], ...]]:
@@ -147,11 +166,22 @@ def _manifest(
 def _params(program: Program, artifact: Artifact) -> Params | None:
     if program.weights is None:
         if artifact.manifest.weights_mode == "embed" and artifact.manifest.layout.weights:
-            found = error("E0616", "there are no weights to compile in")
-            raise CompileError(found.with_help("give them: --weights FILE"))
+            raise CompileError(_no_weights())
         return None
-    layout = block_layout(artifact.manifest.interface)
-    return Params.matched(layout, program.weights, fixed_dims(artifact.manifest.interface))
+    return _given(program)
+
+
+def _given(program: Program) -> Params:
+    """The weights of a program that has some. Raises CompileError E0616, E091x."""
+    if program.weights is None:
+        raise CompileError(_no_weights())
+    layout = block_layout(program.interface)
+    return Params.matched(layout, program.weights, fixed_dims(program.interface))
+
+
+def _no_weights() -> Diagnostic:
+    found = error("E0616", "there are no weights to compile in")
+    return found.with_help("give them: --weights FILE")
 
 
 def _with_weights(artifact: Artifact, params: Params) -> Artifact:

@@ -11,7 +11,7 @@ from dlc.artifact.load import read_artifact
 from dlc.artifact.product import Artifact
 from dlc.artifact.python.net import Net
 from dlc.artifact.weights.files import Source
-from dlc.diag import SourceFile
+from dlc.diag import CompileError, SourceFile, error
 from dlc.driver.build import Compilation
 from dlc.driver.front import compile_source
 from dlc.driver.options import Options, WeightsMode, Where
@@ -21,7 +21,7 @@ Program = str | os.PathLike[str]
 
 def compile(
     source: Program,
-    target: Where = "cpu",
+    target: str = "cpu",
     *,
     bind: Mapping[str, int] | None = None,
     weights: Source | None = None,
@@ -34,15 +34,18 @@ def compile(
     weights_mode: WeightsMode = "blob",
     verify: bool = False,
     fuel: int = 0,
+    dense: bool = False,
 ) -> Net:
     """Compiles a program into this process.
 
     `source` is the path of a `*.dl` file, of an ONNX model (`*.onnx`: one entry, `main`, with the
     file's initialisers as weights) or, if it has more than one line, the program's text (then
     `name` stands for the file in messages, and `modules` are the texts of what it imports).
-    `target` is `cpu`, native code, or `evaluate`, the reference interpreter behind the same
-    interface. `bind` gives numbers to dims (`{"m.V": 20000}`, `{"K": 8}`), `weights` are a
-    safetensors or npz file or a mapping of arrays; their shapes bind dims as well.
+    `target` is `cpu`, native code, `evaluate`, the reference interpreter behind the same
+    interface, or `sparrow`, the accelerator's model (`sparrow:eie64` tells the costs of another
+    preset; `net.last_run` says what the last call cost; `dense` compiles without events). `bind`
+    gives numbers to dims (`{"m.V": 20000}`, `{"K": 8}`), `weights` are a safetensors or npz file
+    or a mapping of arrays; their shapes bind dims as well.
 
     Raises CompileError with everything that is wrong."""
     made = build(
@@ -60,6 +63,7 @@ def compile(
             weights_mode=weights_mode,
             verify=verify,
             fuel=fuel,
+            dense=dense,
         ),
     )
     return Net(made.artifact, params=made.params, given=made.given)
@@ -67,7 +71,7 @@ def compile(
 
 def build(
     source: Program,
-    target: Where = "cpu",
+    target: str = "cpu",
     *,
     bind: Mapping[str, int] | None = None,
     weights: Source | None = None,
@@ -82,14 +86,28 @@ def build(
     Raises CompileError."""
     from dataclasses import replace
 
+    where, preset = _target(target)
     o = replace(
         options or Options(),
-        target=target,
+        target=where,
+        preset=preset,
         bind=tuple((bind or {}).items()),
         entries=None if entries is None else tuple(entries),
     )
     texts = {n: SourceFile(f"{n}.dl", text) for n, text in (modules or {}).items()}
     return compile_source(_source(source, name), o, weights, modules=texts)
+
+
+def _target(target: str) -> tuple[Where, str]:
+    """The target, and the preset of the accelerator. Raises CompileError E0605, E0810."""
+    if target.partition(":")[0] == "sparrow":
+        from dlc.driver.sparrow import preset_of
+
+        return "sparrow", preset_of(target) or "sparrow"
+    if target not in ("cpu", "evaluate"):
+        found = error("E0605", f"there is no target `{target}`")
+        raise CompileError(found.with_help("there is cpu, evaluate, sparrow (`dlc targets`)"))
+    return target, "sparrow"
 
 
 def _source(source: Program, name: str) -> SourceFile | Path:

@@ -45,6 +45,19 @@ def from_json(x: Mapping[str, Any]) -> Interface:
     return out
 
 
+def type_to_json(t: types.Type) -> Json:
+    """A type of the IR."""
+    return _encode(t)
+
+
+def type_from_json(x: Any) -> types.Type:
+    """The type again. Raises ValueError for what is none."""
+    out = _decode(x)
+    if not isinstance(out, (types.TensorType, types.ListType, types.AdtType)):
+        raise ValueError("not a type")
+    return out
+
+
 def _encode(x: object) -> Json:
     if isinstance(x, Dim):
         return {"dim": str(x)}

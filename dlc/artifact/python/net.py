@@ -9,29 +9,31 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlc.artifact.border import Border, border_of
-from dlc.artifact.load import load_native, manifest_hash, read_artifact, weights_block
+from dlc.artifact.load import manifest_hash, read_artifact, weights_block
 from dlc.artifact.product import Artifact
 from dlc.artifact.publish import write_file
 from dlc.artifact.python.algebra import Types
+from dlc.artifact.python.backends import back_end
 from dlc.artifact.python.codec import Codecs
 from dlc.artifact.python.entry import Entry
 from dlc.artifact.python.errors import WeightsError
-from dlc.artifact.python.evaluated import Evaluated
-from dlc.artifact.python.fast import MISS, Fast, fast_call
+from dlc.artifact.python.fast import MISS
 from dlc.artifact.python.host import Arguments
 from dlc.artifact.python.params import Dims, Params
 from dlc.artifact.weights.block import fixed_dims
 from dlc.artifact.weights.files import Source, npz_bytes, read_weights, safetensors_bytes
 from dlc.artifact.weights.match import with_given
-from dlc.diag import CompileError, InternalError, error
-from dlc.ir.reader import ReadError, read_module
+from dlc.diag import CompileError, error
 from dlc.targets.cpu.schema import Schema
 from dlc.typesys.interface import FROM_FILE, Interface, ParameterSet
+
+if TYPE_CHECKING:
+    from dlc.artifact.python.modelled import ModelledMachine, ModelledRun
 
 Array = np.ndarray[Any, Any]
 STEP = 0x9E3779B97F4A7C15
@@ -56,7 +58,7 @@ class Net:
         self.interface: Interface = m.interface
         self.types = Types(m.interface.types)
         self._layout = m.layout
-        self._run = _Native(artifact) if m.kind == "cpu" else _Evaluator(artifact)
+        self._run = back_end(artifact)
         self._params = params
         self.given: Mapping[str, Array] = given or {}
         if params is None:
@@ -99,6 +101,18 @@ class Net:
     def memory_limit(self, size: int) -> None:
         if self._run.native is not None:
             self._run.native.memory_limit = int(size)
+
+    @property
+    def machine(self) -> ModelledMachine | None:
+        """The modelled machine of a net for the accelerator, with its settings; None for others."""
+        return self._run.machine
+
+    @property
+    def last_run(self) -> ModelledRun | None:
+        """What the last call in this thread cost on the modelled machine; None where nothing ran on
+        one."""
+        machine = self._run.machine
+        return None if machine is None else machine.last_run
 
     # -- parameters
 
@@ -345,61 +359,3 @@ def _params_of(name: str, x: Any) -> Params:
 def _signed(n: int) -> int:
     n &= 2**64 - 1
     return n - 2**64 if n >= 2**63 else n
-
-
-# -- back ends
-
-
-class _Native:
-    """Native code; a C model for each block of weights, made when it is first used."""
-
-    def __init__(self, artifact: Artifact) -> None:
-        self.native = load_native(artifact)
-
-    def _model(self, params: Params) -> Array:
-        if params.model is None:
-            params.model = self.native.model_of(params)
-            params.model_at = params.model.ctypes.data
-        return params.model
-
-    def fast(self, entry: str) -> Fast | None:
-        return fast_call(self.native.entries[entry])
-
-    def call(
-        self, border: Border, arguments: Arguments, env: Mapping[str, int], params: Params | None
-    ) -> tuple[list[Any], dict[int, Any]]:
-        model = None if params is None else self._model(params)
-        return self.native.entries[border.entry.name].call(arguments, env, model)
-
-    def initialise(self, set_: str, function: str, params: Params, key: int) -> None:
-        self.native.initialise(set_, self._model(params), key)
-
-
-class _Evaluator:
-    native = None
-
-    def fast(self, entry: str) -> None:
-        return None
-
-    def __init__(self, artifact: Artifact) -> None:
-        try:
-            module = read_module(artifact.contents["ir"].decode())
-        except (KeyError, UnicodeDecodeError, ReadError) as e:
-            name = artifact.manifest.name
-            raise CompileError(error("E0932", f"the artefact `{name}` has no IR: {e}")) from None
-        self._evaluated = Evaluated(module)
-
-    def call(
-        self, border: Border, arguments: Arguments, env: Mapping[str, int], params: Params | None
-    ) -> tuple[list[Any], dict[int, Any]]:
-        weights = {} if params is None else {s: params.of_set(s) for s in border.sets}
-        results, changed = self._evaluated.call(border, arguments, env, weights)
-        return list(results), changed
-
-    def initialise(self, set_: str, function: str, params: Params, key: int) -> None:
-        arrays = self._evaluated.initial(function, key, params.dims)
-        views = params.of_set(set_)
-        if len(arrays) != len(views):
-            raise InternalError(f"`{function}` does not give the weights of `{set_}`")
-        for view, x in zip(views.values(), arrays, strict=True):
-            view[...] = x

@@ -127,4 +127,12 @@ CODES: tuple[Code, ...] = (
         "are computed from const parameters, only the instance shows that one is not.",
         shown_by="tests/unit/lower/test_language.py::test_numbers_of_convolutions",
     ),
+    Code(
+        "E0650",
+        "an option of another target",
+        "A triple, a CPU and its features name a processor that code is made for; the accelerator "
+        "is one machine, whose presets (`sparrow:eie64`) differ in what they cost only. Its fuel "
+        "is a setting of the machine: `net.machine.fuel`, `dlc sim --fuel`.",
+        shown_by="tests/unit/driver/test_sparrow.py::test_options_of_the_cpu",
+    ),
 )
