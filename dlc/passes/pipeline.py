@@ -11,6 +11,7 @@ from dlc.passes.cse import eliminate_common_subexpressions
 from dlc.passes.dce import eliminate_dead_code, prune
 from dlc.passes.fold import fold_constants
 from dlc.passes.inline import inline_calls
+from dlc.passes.levels import batch_levels
 from dlc.passes.licm import hoist_invariants
 from dlc.passes.loops import canonicalise_loops
 
@@ -21,8 +22,9 @@ DCE = Pass("dce", "what nobody uses", eliminate_dead_code)
 PRUNE = Pass("prune", "functions and types that nothing public reaches", prune)
 LICM = Pass("licm", "what a loop computes the same each turn", hoist_invariants)
 LOOPS = Pass("loops", "unchanged carries, loops without turns, equal branches", canonicalise_loops)
+LEVELS = Pass("levels", "recursion over structures level by level", batch_levels)
 
-PASSES: dict[str, Pass] = {p.name: p for p in (INLINE, FOLD, CSE, DCE, PRUNE, LICM, LOOPS)}
+PASSES: dict[str, Pass] = {p.name: p for p in (INLINE, FOLD, CSE, DCE, PRUNE, LICM, LOOPS, LEVELS)}
 
 BEFORE_AUTODIFF: tuple[Pass, ...] = (
     PRUNE,
@@ -44,3 +46,15 @@ AFTER_AUTODIFF: tuple[Pass, ...] = (
     CSE,  # what was hoisted from two loops
     DCE,
 )
+
+BATCHING: tuple[Pass, ...] = (
+    LEVELS,  # after autodiff: a branch that is not taken must not reach a gradient
+    PRUNE,
+    INLINE,
+    FOLD,
+    CSE,
+    LICM,
+    DCE,
+)
+"""What turns work on one node after another into work on many at once. It needs room in proportion
+to the nodes, and reassociates sums."""

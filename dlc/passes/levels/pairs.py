@@ -1,0 +1,72 @@
+"""Where the structure that a first half returns goes: the second half that takes it apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlc.ir.core import Function, Module, Op, Region, Value, walk
+from dlc.passes.effects import calls
+from dlc.typesys.types import AdtType
+
+
+def recursive(module: Module) -> tuple[str, ...]:
+    """Functions that call themselves, and of those they call none that comes back to them."""
+    edges = calls(module)
+    out: list[str] = []
+    for name in module.functions:
+        if name not in edges[name]:
+            continue
+        seen: dict[str, None] = {}
+        work = [n for n in edges[name] if n != name]
+        while work:
+            n = work.pop()
+            if n not in seen and n in edges:
+                seen[n] = None
+                work += edges[n]
+        if name not in seen:
+            out.append(name)
+    return tuple(out)
+
+
+def outside_calls(module: Module, name: str) -> Iterator[tuple[Function, Op]]:
+    """Calls of the function by others."""
+    for fn in module.functions.values():
+        if fn.name != name:
+            for op in walk(fn.body):
+                if op.name == "call" and op.attr_str("fn") == name:
+                    yield fn, op
+
+
+def second_of(module: Module, first: str, result: int) -> str | None:
+    """The one function to which every caller of `first` gives its structure, if it goes nowhere
+    else; "" if nobody uses it."""
+    found: dict[str, None] = {}
+    for fn, op in outside_calls(module, first):
+        v = op.results[result]
+        for user in users(fn.body, v):
+            if user.name != "call" or user.operands.count(v) != 1:
+                return None
+            found[user.attr_str("fn")] = None
+    if not found:
+        return ""
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def users(r: Region, v: Value) -> Iterator[Op]:
+    for op in walk(r):
+        if v in op.operands:
+            yield op
+
+
+def only_from(module: Module, second: str, first: str, result: int) -> bool:
+    """Whether every call of `second` from outside takes apart what `first` returned."""
+    for fn, op in outside_calls(module, second):
+        made = {
+            o.results[result]
+            for o in walk(fn.body)
+            if o.name == "call" and o.attr_str("fn") == first
+        }
+        structures = [v for v in op.operands if isinstance(v.type, AdtType)]
+        if len(structures) != 1 or structures[0] not in made:
+            return False
+    return True
