@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from dlc.driver.options import StageTime, Where
     from dlc.typesys.interface import Interface
 
-ROLES = {"obj": "object", "header": "header", "shared": "shared", "static": "static"}
+ROLES = {
+    "obj": "object", "header": "header", "shared": "shared", "static": "static", "spw": "program",
+}  # fmt: skip
 TEXTS = {"llvm": ("llvm", ".ll"), "asm": ("asm", ".s")}
 """What `--emit` calls it -> (stage, suffix)."""
 ABSENT = {
     "exe": "link the object with a main program: --emit obj,header, then cc main.c OUT.o",
     "wasm": "there is no back end for WebAssembly",
-    "spw": "there is no back end for Sparrow",
 }
 
 
@@ -41,10 +42,14 @@ class Wanted:
 @click.argument("source")
 @click.option("-o", "--out", metavar="OUT", help="Where: the files' name without suffix, or `-`.")
 @click.option(
-    "--emit", "kinds", default="obj,header", show_default=True,
-    help="Comma-separated: obj, shared, static, header, llvm, asm, ir:STAGE.",
+    "--emit", "kinds", metavar="KINDS",
+    help="Comma-separated: obj, shared, static, header, llvm, asm, ir:STAGE, spw; obj,header or, "
+    "for sparrow, spw if left out.",
 )  # fmt: skip
-@click.option("--target", default="host", show_default=True, help="host, evaluate or a triple.")
+@click.option(
+    "--target", default="host", show_default=True, metavar="NAME",
+    help="host, evaluate, sparrow, sparrow:PRESET, or a triple.",
+)  # fmt: skip
 @click.option("--cpu", default="", metavar="NAME", help="A CPU of the target, in LLVM's words.")
 @click.option("-O", "level", default="3", type=click.Choice(["0", "1", "2", "3", "s"]))
 @click.option("-g", "debug", is_flag=True, help="Map instructions to source lines.")
@@ -53,20 +58,23 @@ class Wanted:
 @click.option("--weights-mode", type=click.Choice(["blob", "embed"]), default="blob")
 @click.option("--entry", "entries", multiple=True, metavar="NAME", help="Only these exports.")
 @click.option("--name", "prefix", metavar="PREFIX", help="What the C names begin with.")
+@click.option("--dense", is_flag=True, help="For sparrow: no events, no compressed weights.")
 @click.option("--time-passes", is_flag=True, help="Say how long each stage took.")
 @json_option
 def command(
-    source: str, out: str | None, kinds: str, target: str, cpu: str, level: str, debug: bool,
+    source: str, out: str | None, kinds: str | None, target: str, cpu: str, level: str, debug: bool,
     bind: tuple[str, ...], weights: str | None, weights_mode: Literal["blob", "embed"],
-    entries: tuple[str, ...], prefix: str | None, time_passes: bool, as_json: bool,
+    entries: tuple[str, ...], prefix: str | None, dense: bool, time_passes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.artifact.weights.files import read_weights
     from dlc.cli import program
     from dlc.driver.build import build
     from dlc.driver.options import Options
 
-    where, triple = _target(target, cpu)
-    wanted = _wanted(kinds, where)
+    where, triple, preset = _target(target, cpu)
+    wanted = _wanted(kinds or ("spw" if where == "sparrow" else "obj,header"), where)
+    if dense and where != "sparrow":
+        raise click.UsageError("--dense is for --target sparrow")
     _names(prefix, level)
     if out == "-" and (wanted.roles or len(wanted.texts) != 1):
         raise click.UsageError("-o - is for one text: --emit llvm, asm or ir:STAGE")
@@ -82,6 +90,7 @@ def command(
         target=where, triple=triple, cpu=cpu, level=int(level), debug=debug,
         bind=tuple(sorted(numbers.items())), entries=entries or None, prefix=prefix or "net",
         weights_mode=weights_mode, dump=tuple(stage for stage, _ in wanted.texts),
+        preset=preset, dense=dense,
     )  # fmt: skip
     made = build(program.program_of(checked, low, arrays), options)
     base = _base(source) if out is None else Path(out)
@@ -112,19 +121,22 @@ def _base(source: str) -> Path:
     return Path(Path(source).stem)
 
 
-def _target(target: str, cpu: str) -> tuple[Where, str | None]:
+def _target(target: str, cpu: str) -> tuple[Where, str | None, str]:
+    """The back end, the triple, and the accelerator's preset. Raises CompileError E0810."""
     if target == "evaluate":
-        return "evaluate", None
+        return "evaluate", None, "sparrow"
     if target.split(":")[0] == "sparrow":
-        raise click.UsageError(f"--target {target}: {ABSENT['spw']} (`dlc targets`)")
+        from dlc.driver.sparrow import preset_of
+
+        return "sparrow", None, preset_of(target) or "sparrow"
     if target.startswith("wasm"):
         raise click.UsageError(f"--target {target}: {ABSENT['wasm']} (`dlc targets`)")
     if target in ("host", "cpu"):
         from dlc.targets.cpu.llvm import host_target
 
         # A named CPU is code for this machine's kind, not for all that this machine can do.
-        return "cpu", host_target().triple if cpu else None
-    return "cpu", target
+        return "cpu", host_target().triple if cpu else None, "sparrow"
+    return "cpu", target, "sparrow"
 
 
 def _names(prefix: str | None, level: str) -> None:
@@ -162,9 +174,20 @@ def _wanted(kinds: str, where: str) -> Wanted:
             close = near(kind, (*ROLES, *TEXTS))
             hint = f"did you mean `{close[0]}`?" if close else f"there is {', '.join(known)}"
             raise click.UsageError(f"--emit: nothing is called `{kind}`; {hint}")
-    if where == "evaluate" and any(stage != "lower" for stage, _ in texts):
-        raise click.UsageError("--target evaluate has only the stage ir:lower")
+    _fitting(where, roles, [stage for stage, _ in texts])
     return Wanted(tuple(dict.fromkeys(roles)), tuple(dict.fromkeys(texts)))
+
+
+def _fitting(where: str, roles: Sequence[str], stages: Sequence[str]) -> None:
+    """Refuses kinds that a back end doesn't make."""
+    if where == "evaluate" and any(stage != "lower" for stage in stages):
+        raise click.UsageError("--target evaluate has only the stage ir:lower")
+    if where == "sparrow" and (
+        any(role != "program" for role in roles) or any("llvm" in stage for stage in stages)
+    ):
+        raise click.UsageError("--target sparrow: --emit spw, asm or ir:STAGE")
+    if where != "sparrow" and "program" in roles:
+        raise click.UsageError("--emit spw is a program for the accelerator: --target sparrow")
 
 
 def _write(made: Compilation, wanted: Wanted, base: Path) -> list[str]:
@@ -200,14 +223,14 @@ def _chosen(artifact: Artifact, roles: Sequence[str], base: str) -> Artifact:
     from dlc.driver.build import with_roles
 
     artifact = with_roles(artifact, roles, base)
-    keep = {*roles, "weights", "ir"}
+    keep = {*roles, "weights", "ir", *(["twin"] if "program" in roles else [])}
     contents = {role: data for role, data in artifact.contents.items() if role in keep}
     return replace(artifact, contents=MappingProxyType(contents))
 
 
 def _without_suffix(artifact: Artifact, base: Path) -> Path:
     """`build/net` for `build/net.o`, `build/net.manifest.json`, …"""
-    for role in (*ROLES.values(), "manifest"):
+    for role in ("twin", *ROLES.values(), "manifest"):
         suffix = artifact.file_name("", role)
         if suffix and base.name.endswith(suffix) and base.name != suffix:
             return base.with_name(base.name.removesuffix(suffix))

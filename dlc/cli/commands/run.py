@@ -9,10 +9,12 @@ import click
 
 from dlc.cli.outcome import EXIT_DIAGNOSTICS, EXIT_LIMIT, Outcome, json_option, report, say
 from dlc.cli.program import bind_option
+from dlc.cli.target import options_of, target_option
 
 if TYPE_CHECKING:
+    from dlc.artifact.python.modelled import ModelledRun
     from dlc.artifact.python.net import Net
-    from dlc.cli.program import Front
+    from dlc.diag import SourceFile
 
 
 @click.command(help="Compile a program in memory and call one of its functions.")
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @bind_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws the weights.")
 @click.option("--weights", metavar="FILE", help="Weights: safetensors or npz.")
-@click.option("--target", type=click.Choice(["cpu", "evaluate"]), default="cpu", show_default=True)
+@target_option
 @click.option(
     "--in", "inputs", multiple=True, metavar="NAME=VALUE",
     help="An input: x=1,2,3, t='Node(Leaf(1), Leaf(2))', x=@a.npy, g=@graph.npz.",
@@ -33,8 +35,8 @@ def command(
     target: str, inputs: tuple[str, ...], out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.cli import program, results
-    from dlc.driver.options import Options
 
+    options = options_of(target)
     numbers = program.parse_bind(bind)
     try:
         results.check_path(out or "-")
@@ -43,12 +45,13 @@ def command(
     checked = program.front(file)
     name = program.the_entry(checked, entry)
     low = program.lowered(checked, numbers, [name])
-    where = "evaluate" if target == "evaluate" else "cpu"
-    net = program.net_of(program.program_of(checked, low), Options(target=where))
+    net = program.net_of(program.program_of(checked, low), options)
     values = arguments(net, name, inputs)
     program.give_weights(net, weights, seed, {})
-    found = call(net, name, values, checked, program.operators(checked, low))
+    found = call(net, name, values, checked.modules, program.operators(checked, low))
     _deliver(found, out, as_json)
+    if net.last_run is not None and not as_json:
+        say(cost_line(net.last_run))
 
 
 def arguments(net: Net, name: str, texts: Sequence[str]) -> dict[str, Any]:
@@ -68,8 +71,8 @@ def call(
     net: Net,
     name: str,
     values: Mapping[str, Any],
-    checked: Front,
-    operators: Mapping[tuple[str, int], str],
+    modules: Mapping[str, SourceFile] | None = None,
+    operators: Mapping[tuple[str, int], str] | None = None,
 ) -> dict[str, Any]:
     """The results by name: `result` (`result.0`, … for several), and the inputs that have changed.
 
@@ -82,7 +85,7 @@ def call(
     try:
         got = net.entries[name](**{python_name(n): v for n, v in values.items()})
     except CallError as e:
-        report([diagnostic(e, checked.modules, operators)])
+        report([diagnostic(e, modules, operators)])
         limit = isinstance(e, ArenaError) or e.status in ("space", "fuel")
         raise Outcome(EXIT_LIMIT if limit else EXIT_DIAGNOSTICS) from None
     except MemoryError:
@@ -110,6 +113,16 @@ def named(got: Any) -> dict[str, Any]:
     if isinstance(got, tuple):
         return {f"result.{i}": v for i, v in enumerate(got)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return {"result": got}
+
+
+def cost_line(run: ModelledRun) -> str:
+    """What a call cost on the modelled machine; `dlc sim` tells more."""
+    costs, dense = run.report.sparse, run.report.dense
+    return (
+        f"{costs.cycles:,} cycles, {costs.seconds * 1e6:.4g} us, {costs.joules * 1e6:.4g} uJ on "
+        f"{costs.preset.name} (the dense twin: {dense.cycles:,} cycles, "
+        f"{dense.joules * 1e6:.4g} uJ)"
+    )
 
 
 def _deliver(found: Mapping[str, Any], out: str | None, as_json: bool) -> None:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from dlc.typesys.interface import Interface, TestInfo
 
 TARGETS = ("evaluate", "cpu")
+"""What tests run on unless a target is named."""
 
 
 @click.command(help="Run the `test` items of programs, by the evaluator and natively.")
 @click.argument("files", nargs=-1, required=True)
 @click.option("-k", "only", metavar="TEXT", help="Only the tests whose names contain this.")
-@click.option("--target", type=click.Choice(TARGETS), help="Only this back end.")
+@click.option(
+    "--target", metavar="NAME", help="Only this back end: evaluate, cpu, sparrow, sparrow:PRESET."
+)
 @json_option
 def command(files: tuple[str, ...], only: str | None, target: str | None, as_json: bool) -> None:
     from dlc.diag import CompileError
@@ -46,7 +49,7 @@ def command(files: tuple[str, ...], only: str | None, target: str | None, as_jso
 def _file(path: str, only: str | None, targets: tuple[str, ...], as_json: bool) -> tuple[int, int]:
     """How many tests ran, and how many of them failed."""
     from dlc.cli import program
-    from dlc.driver.options import Options
+    from dlc.cli.target import options_of
 
     checked = program.check(path)
     if not any(only is None or only in t.name for t in checked.tests):
@@ -56,8 +59,7 @@ def _file(path: str, only: str | None, targets: tuple[str, ...], as_json: bool) 
     low = replace(low, interface=_as_entries(low.interface, tests))
     ran = failed = 0
     for target in targets:
-        where = "evaluate" if target == "evaluate" else "cpu"
-        net = program.net_of(program.program_of(checked, low), Options(target=where))
+        net = program.net_of(program.program_of(checked, low), options_of(target))
         for i, t in enumerate(tests):
             found = _failure(net, f"test{i}", t, checked)
             ran, failed = ran + 1, failed + (found is not None)
