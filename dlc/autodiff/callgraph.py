@@ -15,6 +15,11 @@ def callees(fn: Function) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def has_derivatives(fn: Function) -> bool:
+    """Whether the function takes a derivative itself."""
+    return any(op.name in GRADS for op in walk(fn.body))
+
+
 def groups(functions: Mapping[str, Function]) -> list[tuple[str, ...]]:
     """Strongly connected components of the call graph, callees before callers (Tarjan,
     iterative)."""

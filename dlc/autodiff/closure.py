@@ -9,7 +9,7 @@ the rest is packed in the forward region and unpacked in the backward one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dlc.autodiff.mirror import Block, Node, copy_op
 from dlc.ir.core import Op, Value
@@ -21,6 +21,9 @@ from dlc.typesys.types import TensorType, type_symbols
 CHEAP = frozenset(
     "add sub mul neg max min relu abs select convert and or not eq ne lt le gt ge".split()
 )
+
+CHAIN = 3
+"""At most this many cheap operations in a row are run again rather than their result kept."""
 
 
 @dataclass(frozen=True)
@@ -38,66 +41,88 @@ def demand(
     ops: list[Op],
     extra: Iterable[Value] = (),
     free: Callable[[Value], bool] = lambda v: False,
+    again: Callable[[Node], bool] | None = None,
 ) -> Demand:
     """What the backward operations `ops` need of the block. `free(v)`: values that cost nothing to
-    have (the loop index, the parameters of a function), so they count as being outside."""
+    have (the loop index, the parameters of a function), so they count as being outside. `again`:
+    which operations a checkpoint has run again rather than keep their results."""
     own = set(fwd.direct()) - {v for v in fwd.direct() if free(v)}
     makers = {r: n for n in fwd.flat() for r in n.results}
     order = {v: i for i, v in enumerate(fwd.direct())}
     local = set(defined_values(ops))
     wanted = dict.fromkeys(v for v in (*used_values(ops), *extra) if v in own and v not in local)
     keep = sorted(wanted, key=lambda v: order[v])
-    keep, again = _rebuild(keep, makers, own, order)
+    keep, rebuilt = _Rebuilding(makers, own, order, again, dict.fromkeys(keep)).run()
     inside = set(fwd.direct_dims())
-    seen = list(used_dims(ops)) + list(used_dims(again))
+    seen = list(used_dims(ops)) + list(used_dims(rebuilt))
     for v in keep:
         seen += type_symbols(v.type)
-    bound = set(_bound(ops)) | set(_bound(again))
+    bound = set(_bound(ops)) | set(_bound(rebuilt))
     dims = tuple(dict.fromkeys(d for d in seen if d in inside and d not in bound))
-    return Demand(tuple(keep), dims, tuple(again))
+    return Demand(tuple(keep), dims, tuple(rebuilt))
 
 
-def _rebuild(
-    keep: list[Value], makers: dict[Value, Node], own: set[Value], order: dict[Value, int]
-) -> tuple[list[Value], list[Op]]:
-    """Splits the wanted values into those to store and the operations to run again instead."""
-    stored: dict[Value, None] = dict.fromkeys(keep)
-    again: dict[Value, Node] = {}
-    changed = True
-    while changed:
-        changed = False
-        for v in sorted(stored, key=lambda x: -order[x]):
-            n = makers.get(v)
-            if n is None or not _is_cheap(n, v, own, stored, again):
-                continue
-            del stored[v]
-            again[v] = n
-            for x in n.operands:
-                if x in own and x not in again:
-                    stored.setdefault(x)
-            changed = True
-    nodes = sorted(dict.fromkeys(again.values()), key=lambda n: order[n.results[0]])
-    return sorted(stored, key=lambda v: order[v]), [n.as_op() for n in nodes]
+@dataclass
+class _Rebuilding:
+    """Splits the wanted values of a block into those to store and those to build again: cheap ones,
+    and results of what `may_run_again`. `order`: all values of the block; `own`: those that are not
+    free to have."""
 
+    makers: dict[Value, Node]
+    own: set[Value]
+    order: dict[Value, int]
+    may_run_again: Callable[[Node], bool] | None
+    stored: dict[Value, None]
+    again: dict[Value, Node] = field(default_factory=dict[Value, Node])
 
-def _is_cheap(
-    n: Node, v: Value, own: set[Value], stored: dict[Value, None], again: dict[Value, Node]
-) -> bool:
-    if n.blocks or n.dims or n.name == "call":
-        return False
-    if n.name in ("const", "dim", "iota", "undef", "list_new"):
-        return True
-    inner = [x for x in n.operands if x in own]
-    have = all(x in stored or x in again for x in inner)
-    card = card_of(n.name)
-    if Trait.VIEW in card.traits or n.name == "retype":
-        base = n.operands[0]
-        # A view of something outside, or of something stored anyway: only its indices are kept.
-        free = base not in own or base in stored or base in again
-        small = all(_is_scalar(x) for x in n.operands[1:])
-        fill = n.name == "broadcast" and _is_scalar(base)
-        return (free and small) or fill
-    return n.name in CHEAP and have and bool(n.operands)
+    def run(self) -> tuple[list[Value], list[Op]]:
+        changed = True
+        while changed:
+            changed = False
+            for v in sorted(self.stored, key=lambda x: -self.order[x]):
+                n = self.makers.get(v)
+                if v in self.stored and n is not None and self.rebuilds(n):
+                    self.move(n)
+                    changed = True
+        nodes = sorted(dict.fromkeys(self.again.values()), key=lambda n: self.order[n.results[0]])
+        return sorted(self.stored, key=lambda v: self.order[v]), [n.as_op() for n in nodes]
+
+    def rebuilds(self, n: Node) -> bool:
+        return bool(self.may_run_again and self.may_run_again(n)) or self.is_cheap(n, CHAIN)
+
+    def move(self, n: Node) -> None:
+        """The operation runs again; what it uses is wanted instead of its results."""
+        for r in n.results:
+            self.stored.pop(r, None)
+            self.again[r] = n
+        for x in dict.fromkeys((*n.operands, *(x for b in n.blocks for x in b.used()))):
+            if x in self.own and x not in self.again:
+                self.stored.setdefault(x)
+
+    def is_cheap(self, n: Node, chain: int) -> bool:
+        """Whether a few element-wise operations (`chain` deep) give the result from what is there
+        anyway."""
+        if n.blocks or n.dims or n.name == "call":
+            return False
+        if n.name in ("const", "dim", "iota", "undef", "list_new"):
+            return True
+        if Trait.VIEW in card_of(n.name).traits or n.name == "retype":
+            base = n.operands[0]
+            # A view of something outside, or of something stored anyway: only indices are kept.
+            small = all(_is_scalar(x) for x in n.operands[1:])
+            fill = n.name == "broadcast" and _is_scalar(base)
+            return (self.is_there(base) and small) or fill
+        near = all(self.is_near(x, chain) for x in n.operands)
+        return n.name in CHEAP and bool(n.operands) and near
+
+    def is_there(self, x: Value) -> bool:
+        return x not in self.own or x in self.stored or x in self.again
+
+    def is_near(self, x: Value, chain: int) -> bool:
+        if self.is_there(x):
+            return True
+        n = self.makers.get(x)
+        return n is not None and chain > 1 and self.is_cheap(n, chain - 1)
 
 
 def _bound(ops: Iterable[Op]) -> Iterator[str]:
@@ -107,6 +132,10 @@ def _bound(ops: Iterable[Op]) -> Iterator[str]:
         for r in op.regions:
             yield from r.dims
             yield from _bound(r.ops)
+
+
+def _may_skip_bounds(op: Op) -> bool:
+    return any(a.rstrip("?") == "in_bounds" for a in card_of(op.name).attributes)
 
 
 def _is_scalar(v: Value) -> bool:
@@ -121,7 +150,7 @@ def unpack(ops: list[Op], need: Demand, stored: dict[Value, Value], sub: Substit
         fresh: dict[Value, Value] = {}
         node = copy_op(op, fresh)
         node.operands = [sub.value(x) for x in op.operands]
-        if any(a.rstrip("?") == "in_bounds" for a in card_of(op.name).attributes):
+        if not op.regions and op.name != "call" and _may_skip_bounds(op):
             node.attrs["in_bounds"] = True  # it has been checked when it ran first
         made = sub.op(node.as_op())
         for old, new in zip(op.results, made.results, strict=True):

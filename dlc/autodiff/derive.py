@@ -13,9 +13,17 @@ from dataclasses import dataclass, field, replace
 
 from dlc.autodiff.activity import Activity
 from dlc.autodiff.backward import Backward
-from dlc.autodiff.callgraph import groups, is_recursive, parameter_reads
+from dlc.autodiff.callgraph import groups, has_derivatives, is_recursive, parameter_reads
+from dlc.autodiff.checkpoint import (
+    AGAIN,
+    Again,
+    Split,
+    is_checkpointed,
+    split_loops,
+    uncheckpointed,
+)
 from dlc.autodiff.closure import demand
-from dlc.autodiff.halves import Parts, backward_half, forward_half, pack_record
+from dlc.autodiff.halves import Parts, backward_half, forward_half, pack_record, run_again
 from dlc.autodiff.maps import as_loop, is_simple
 from dlc.autodiff.mirror import Block, Node, copy_block
 from dlc.autodiff.places import Places, rows_type
@@ -103,6 +111,7 @@ class Derivation:
     variants: dict[Key, Variant] = field(default_factory=dict[Key, Variant])
     made: dict[str, Function] = field(default_factory=dict[str, Function])
     _names: dict[str, int] = field(default_factory=dict[str, int])
+    _splits: dict[str, Split] = field(default_factory=dict[str, Split])
 
     def __post_init__(self) -> None:
         self.refresh()
@@ -115,8 +124,24 @@ class Derivation:
         """Takes in what has been made, so that it can be differentiated in turn."""
         self.functions.update(self.made)
         self.functions.update(self.tangents.functions)
+        for group in groups(self.functions):
+            for name in group:
+                self._prepare(self.functions[name], group)
         self.reads = parameter_reads(self.functions)
         self._group = {n: g for g in groups(self.functions) for n in g}
+
+    def _prepare(self, f: Function, group: tuple[str, ...]) -> None:
+        """A checkpointed function: its loops are split, and what has none runs again whole. One
+        that still takes derivatives has to wait until these are expanded."""
+        if not is_checkpointed(f) or f.name in self._splits or has_derivatives(f):
+            return
+        self._splits[f.name] = s = split_loops(f, group)
+        for g in s.chunks:
+            self.functions[g.name] = g
+            self._prepare(g, (g.name,))
+        if not s.chunks and not is_recursive(f, group):
+            copy = uncheckpointed(f)
+            self.functions[copy.name] = copy
 
     # -- keys
 
@@ -237,7 +262,8 @@ class Derivation:
     ) -> tuple[Block, list[Value], Activity, frozenset[Value]]:
         values = {p: Value(p.type, p.hint) for p in f.params}
         params = list(values.values())
-        block = copy_block(f.body, values)
+        split = self._splits.get(f.name)
+        block = copy_block(split.function.body if split else f.body, values)
         active = Activity(self.tangents, self._call_activity)
         for p, m in zip(params, modes, strict=True):
             active.mark(p, m != INACTIVE)
@@ -254,12 +280,18 @@ class Derivation:
         f = self.functions[key.fn]
         if "vjp" in f.attrs:
             return self._custom(key, f)
+        if f.name + AGAIN in self.functions:
+            return self._rerun(key, f)
+        self.made.update((c.name, c) for c in self._chunks(f))
         block, params, active, rows = self._copy(f, key.params)
         if _open_maps(block, active):
             block, params, active, rows = self._again(f, block, params, key.params)
         makers = {r: n for n in _nodes(block) for r in n.results}
         names = DimNames(dims_in(f))
-        residuals = Residuals(self._suffixed(key), self.tangents, names)
+        group = self._group[f.name]
+        rerun = is_checkpointed(f) and is_recursive(f, group)
+        again = Again.of(block, group) if rerun else None
+        residuals = Residuals(self._suffixed(key), self.tangents, names, again)
         w = Backward(active, rows, makers, residuals, self._callee)
         b = Builder(self.tangents.types, names, f.loc)
         p = Places(b, active, rows)
@@ -275,7 +307,8 @@ class Derivation:
         w.block(block, p)
         outs = [p.now(params[i]) for i in order]
         outer = set(params)
-        need = demand(block, b.ops, outs, free=lambda v: v in outer)
+        allows = again.allows if again else None
+        need = demand(block, b.ops, outs, free=lambda v: v in outer, again=allows)
         parts = Parts(block, params, need, b, [g for _, g in cts], accs, order, outs)
         return self._finish(key, f, parts)
 
@@ -400,6 +433,20 @@ class Derivation:
         out = self.tangents.of(t)
         assert out is not None
         return out
+
+    def _chunks(self, f: Function) -> tuple[Function, ...]:
+        return self._splits[f.name].chunks if f.name in self._splits else ()
+
+    def _rerun(self, key: Key, f: Function) -> Variant:
+        """`@checkpoint(none)`: the forward half is `f` itself; the backward half runs the forward
+        half of the copy that keeps residuals, then its backward half."""
+        v = self.variant(f.name + AGAIN, key.params, key.results)
+        name = f"{self._suffixed(key)}.bwd"
+        self.made[name] = run_again(name, f, v, self.tangents)
+        back = self.made[name].signature
+        return Variant(
+            key, f.signature, back, tuple(range(len(f.params))), v.active, v.accumulated, 0
+        )
 
     def _custom(self, key: Key, f: Function) -> Variant:
         """`@vjp(rule)`: the rule takes the parameters, then the cotangents of the float results,

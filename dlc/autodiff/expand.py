@@ -3,7 +3,7 @@ halves."""
 
 from __future__ import annotations
 
-from dlc.autodiff.callgraph import GRADS, callees, groups
+from dlc.autodiff.callgraph import GRADS, callees, groups, has_derivatives
 from dlc.autodiff.derive import DENSE, INACTIVE, ROWS, Derivation, Variant, dims_in
 from dlc.autodiff.mirror import Block, Node, copy_block
 from dlc.autodiff.places import rows_type
@@ -25,13 +25,14 @@ def differentiate(module: Module) -> Module:
     for group in groups(module.functions):
         for name in group:
             f = functions[name]
-            if not any(op.name in GRADS for op in walk(f.body)):
+            if not has_derivatives(f):
                 continue
             if len(group) > 1 or name in callees(f):
                 _refuse_self(f, group)
             functions[name] = _expand(f, d)
             d.refresh()
-    return Module.of(tangents.types, functions)
+    kept = {*module.functions, *d.made, *tangents.functions}
+    return Module.of(tangents.types, {n: f for n, f in functions.items() if n in kept})
 
 
 def _refuse_self(f: Function, group: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dlc.autodiff.closure import Demand, unpack
 from dlc.autodiff.mirror import Block
@@ -17,6 +18,7 @@ from dlc.ir.core import (
     Function,
     Op,
     Region,
+    Signature,
     Value,
     freeze_attrs,
 )
@@ -24,7 +26,7 @@ from dlc.ir.names import DimNames
 from dlc.ir.rewrite import Substitution, used_values
 from dlc.ops.build import Builder
 from dlc.typesys.dims import Dim
-from dlc.typesys.types import AdtType
+from dlc.typesys.types import AdtType, substitute_type
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,55 @@ def _open_record(
     types = [v.type for v in ends]
     out = m.structured("match", (record,), types, {"cases": ("R",)}, [case])
     return m.ops, list(out)
+
+
+class Halves(Protocol):
+    """The two halves of a function that is run again."""
+
+    @property
+    def forward(self) -> Signature: ...
+
+    @property
+    def backward(self) -> Signature: ...
+
+    @property
+    def need(self) -> tuple[int, ...]: ...
+
+    @property
+    def active(self) -> tuple[int, ...]: ...
+
+    @property
+    def accumulated(self) -> frozenset[int]: ...
+
+    @property
+    def results_wanted(self) -> tuple[bool, ...]: ...
+
+
+def run_again(name: str, f: Function, v: Halves, tangents: Tangents) -> Function:
+    """The backward half of `f` that needs all parameters and no residuals: `v`'s forward half, then
+    its backward half."""
+    cts = [tangents.of(t) for t, on in zip(f.result_types, v.results_wanted, strict=True) if on]
+    accs = v.backward.params[len(v.backward.params) - len(v.accumulated) :]
+    types = (*(p.type for p in f.params), *(t for t in cts if t is not None), *accs)
+    hints = [p.hint for p in f.params]
+    dims = (*f.dims, *f.result_dims)
+    b = Builder(tangents.types, DimNames(dims), f.loc).nested(types, hints)
+    args, rest = b.params[: len(f.params)], b.params[len(f.params) :]
+    given = tuple(map(Dim.sym, f.dims))
+    out = b.call(v.forward, args, given)
+    found = (*given, *map(Dim.sym, b.ops[-1].dims))
+    bind = dict(zip(v.backward.dims, found, strict=True))
+    into = [args[i] for i in v.need] + list(out[len(f.result_types) :])
+    for g, t in zip(rest, v.backward.params[len(into) :], strict=True):
+        # Hidden sizes were found again under other names.
+        now = substitute_type(t, bind)
+        into.append(g if g.type == now else b.emit_typed("retype", now, g))
+    grads = b.call(v.backward, into, found)
+    first = len(types) - len(accs)
+    order = [k for k, i in enumerate(v.active) if i in v.accumulated]
+    pairs = tuple((first + j, k) for j, k in enumerate(order))
+    attrs: dict[str, Attr] = {"inout": pairs} if pairs else {}
+    return b.function(name, dims, b.return_(*grads), attrs=attrs, loc=f.loc)
 
 
 def _inout(parts: Parts, params: Sequence[Value]) -> Mapping[str, Attr]:

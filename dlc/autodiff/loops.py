@@ -114,7 +114,8 @@ class _LoopResiduals:
         yields: list[Value],
     ) -> tuple[Value, ...]:
         counter = self.body.params[0] if self.n.name == "for" else None
-        need = demand(self.body, b.ops, yields, free=lambda v: v is counter)
+        again = self.residuals.again.in_loop(self.body) if self.residuals.again else None
+        need = demand(self.body, b.ops, yields, free=lambda v: v is counter, again=again)
         if self.index:
             lo, hi = self.n.operands[0], self.n.operands[1]
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dlc.autodiff.checkpoint import Again
 from dlc.autodiff.closure import Demand, demand, unpack
 from dlc.autodiff.mirror import Block, Node
 from dlc.autodiff.tangents import Tangents, hidden
@@ -17,7 +18,7 @@ from dlc.ir.core import AdtDecl, Constructor, Field, Op, Region, Value, freeze_a
 from dlc.ir.rewrite import Substitution
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys.dims import Dim
-from dlc.typesys.types import AdtType, Type, type_symbols
+from dlc.typesys.types import AdtType, TensorType, Type, type_symbols
 
 
 def nodes_of(ops: list[Op]) -> list[Node]:
@@ -37,6 +38,7 @@ class Residuals:
     owner: str
     tangents: Tangents
     names: DimNames
+    again: Again | None = None
     made: int = 0
     types: list[str] = field(default_factory=list[str])
 
@@ -70,46 +72,94 @@ class Residuals:
     ) -> tuple[Value, ...]:
         """The backward `if` or `match` of a forward one, given each branch's operations and
         yields."""
-        needs = [demand(block, ops, ys) for block, ops, ys in regions]
+        branches = [
+            self._branch(n, k, block, ops, ys) for k, (block, ops, ys) in enumerate(regions)
+        ]
         types = [y.type for y in regions[0][2]]
-        if not any(need.values or need.dims for need in needs):
-            again: list[Region] = []
-            for (block, ops, ys), need in zip(regions, needs, strict=True):
-                params = tuple(Value(v.type, v.hint) for v in block.params)
-                again.append(_closed(params, tuple(block.dims), ops, ys, need, {}, b))
+        if not any(x.need.values or x.need.dims for x in branches):
             attrs = {"cases": n.attrs["cases"]} if n.name == "match" else {}
-            return b.structured(n.name, (n.operands[0],), types, attrs, again)
+            same = [_same_case(x, b) for x in branches]
+            return b.structured(n.name, (n.operands[0],), types, attrs, same)
         cases = [
-            (f"b{k}", [v.type for v in need.values], need.dims) for k, need in enumerate(needs)
+            (f"b{k}", [v.type for v in x.need.values], x.need.dims) for k, x in enumerate(branches)
         ]
         t = self.declare("Br", cases)
-        for (block, _, _), need, (c, _, _) in zip(regions, needs, cases, strict=True):
+        for x, (c, _, _) in zip(branches, cases, strict=True):
             w = self.builder(n)
-            dims = tuple(map(Dim.sym, need.dims))
-            r = w.emit_typed("variant", t, *need.values, constructor=c, **hidden(dims))
-            block.insert_before_end(nodes_of(w.ops))
-            block.end.operands.append(r)
+            dims = tuple(map(Dim.sym, x.need.dims))
+            r = w.emit_typed("variant", t, *x.need.values, constructor=c, **hidden(dims))
+            x.block.insert_before_end(nodes_of(w.ops))
+            x.block.end.operands.append(r)
         br = Value(t, "br")
         n.results.append(br)
-        out: list[Region] = []
-        for (_, ops, ys), need in zip(regions, needs, strict=True):
-            params = tuple(Value(v.type, v.hint) for v in need.values)
-            stored = dict(zip(need.values, params, strict=True))
-            out.append(_closed(params, need.dims, ops, ys, need, stored, b))
+        out = [_opened(x, n.operands[0], b) for x in branches]
         return b.structured("match", (br,), types, {"cases": tuple(c for c, _, _ in cases)}, out)
+
+    def _branch(self, n: Node, k: int, block: Block, ops: list[Op], ys: list[Value]) -> _Branch:
+        """What one branch keeps. Where it wants tensors out of the payload of a `match`, the
+        scrutinee is taken apart again: a reference instead of copies."""
+        again = self.again.allows if self.again else None
+        need = demand(block, ops, ys, again=again)
+        payload = frozenset(block.params)
+        heavy = any(
+            v in payload and isinstance(v.type, TensorType) and v.type.rank > 0 for v in need.values
+        )
+        if n.name != "match" or block.dims or not heavy:
+            return _Branch(block, ops, ys, need, None)
+        need = demand(block, ops, ys, free=lambda v: v in payload, again=again)
+        cases = n.attrs["cases"]
+        assert isinstance(cases, tuple)
+        alone = len(cases) == 1
+        return _Branch(block, ops, ys, need, (str(cases[k]),) if alone else (str(cases[k]), "_"))
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A forward branch, the backward operations and yields of it, and what these need. `reopen`:
+    the cases of the `match` that takes the scrutinee apart again, if its payload is wanted."""
+
+    block: Block
+    ops: list[Op]
+    yields: list[Value]
+    need: Demand
+    reopen: tuple[str, ...] | None
+
+
+def _same_case(x: _Branch, b: Builder) -> Region:
+    """The region of the same `if` or `match` again: nothing but the payload is wanted."""
+    params = tuple(Value(v.type, v.hint) for v in x.block.params)
+    stored = dict(zip(x.block.params, params, strict=True)) if x.reopen else {}
+    return _closed(params, tuple(x.block.dims), x, stored, b)
+
+
+def _opened(x: _Branch, scrutinee: Value, b: Builder) -> Region:
+    """The region of the `match` on the sum of residuals."""
+    params = tuple(Value(v.type, v.hint) for v in x.need.values)
+    stored = dict(zip(x.need.values, params, strict=True))
+    if x.reopen is None:
+        return _closed(params, x.need.dims, x, stored, b)
+    payload = tuple(Value(v.type, v.hint) for v in x.block.params)
+    stored.update(zip(x.block.params, payload, strict=True))
+    regions = [_closed(payload, (), x, stored, b)]
+    inner = Builder(b.adts, b.names, b.loc)
+    types = [v.type for v in regions[0].yields]
+    if len(x.reopen) > 1:
+        never = inner.nested()
+        regions.append(never.yield_(*(never.emit_typed("undef", t) for t in types)))
+    out = inner.structured("match", (scrutinee,), types, {"cases": x.reopen}, regions)
+    end = Op("yield", out, (), freeze_attrs({}), (), (), b.loc)
+    return Region(params, (*inner.ops, end), x.need.dims)
 
 
 def _closed(
     params: tuple[Value, ...],
     dims: tuple[str, ...],
-    ops: list[Op],
-    yields: list[Value],
-    need: Demand,
+    x: _Branch,
     stored: dict[Value, Value],
     b: Builder,
 ) -> Region:
     """The region with its residuals unpacked from its parameters."""
     sub = Substitution({}, {})
-    body = unpack(ops, need, stored, sub)
-    end = Op("yield", tuple(map(sub.value, yields)), (), freeze_attrs({}), (), (), b.loc)
+    body = unpack(x.ops, x.need, stored, sub)
+    end = Op("yield", tuple(map(sub.value, x.yields)), (), freeze_attrs({}), (), (), b.loc)
     return Region(params, (*body, end), dims)
