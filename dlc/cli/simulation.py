@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
 
+from dlc.artifact.product import Artifact
 from dlc.cli.arguments import ArgumentTextError, split_inputs
 from dlc.cli.program import parse_bind
 from dlc.cli.values import ValueTextError, read_value
 from dlc.diag import Diagnostic
 from dlc.isa import commands
 from dlc.isa.cost.report import Report, counts_text, report_text
-from dlc.isa.machine import FUEL
+from dlc.isa.machine import FUEL, Engine
 from dlc.isa.program import Entry, Port, Program
 
 if TYPE_CHECKING:
@@ -30,15 +32,16 @@ LIMITS = ("out_of_fuel", "out_of_memory", "stack_overflow", "queue_full")
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks for. `traced`: instructions to record, 0 for none."""
+    """What the command line asks for. `traced`: instructions to record, 0 for none. Without a
+    preset it is the one that a program was compiled for."""
 
     file: str
     entry: str | None
     inputs: tuple[str, ...]
     bind: tuple[str, ...]
-    preset: str
+    preset: str | None
     fuel: int | None
-    engine: str
+    engine: Engine
     seed: int
     weights: str | None
     traced: int
@@ -85,36 +88,48 @@ def check_paths(out: str | None, trace_file: str | None) -> None:
 def run(asked: Asked) -> Shown:
     """The run that was asked for.
 
-    Raises CompileError E0805 to E0810, E0901, click.UsageError (inputs)."""
-    if asked.weights is not None:
-        raise click.UsageError("--weights: this program has no model parameters")
+    Raises CompileError E0805 to E0810, E0901, E0932, click.UsageError (inputs)."""
+    artifact = compiled_artifact(asked.file)
+    if artifact is not None:
+        return _run_compiled(artifact, asked)
     program = commands.load_program(asked.file)
     entry = _entry(program, asked.entry, asked.file)
-    engine = cast("Literal['fast', 'reference']", asked.engine)
+    if [p.name for p in entry.parameters] == ["block"] and asked.file.endswith(".spw"):
+        manifest = Path(asked.file).with_suffix(".manifest.json").name
+        text = f"{asked.file} was compiled from a program: {manifest} must lie beside it"
+        raise click.UsageError(text)
+    if asked.weights is not None:
+        raise click.UsageError("--weights: this program has no model parameters")
     found = commands.simulate(
-        program, entry.name, _arguments(entry, asked), preset=asked.preset,
-        fuel=FUEL if asked.fuel is None else asked.fuel, trace=asked.traced, engine=engine,
+        program, entry.name, _arguments(entry, asked), preset=asked.preset or "sparrow",
+        fuel=FUEL if asked.fuel is None else asked.fuel, trace=asked.traced, engine=asked.engine,
         name=asked.file,
     )  # fmt: skip
     return _shown(found)
 
 
 def _entry(program: Program, name: str | None, file: str) -> Entry:
-    from dlc.diag.suggest import near
-
     names = [e.name for e in program.entries]
     if not names:
         raise click.UsageError(f"{file} has no entry: write one with .entry")
+    found = program.entry(_named(names, name, file))
+    assert found is not None
+    return found
+
+
+def _named(names: Sequence[str], name: str | None, file: str) -> str:
+    """The entry that was asked for, or the only one there is. Raises click.UsageError."""
+    from dlc.diag.suggest import near
+
     if name is None:
         if len(names) != 1:
             raise click.UsageError(f"which entry? --entry {names[0]} (there is {', '.join(names)})")
-        name = names[0]
-    found = program.entry(name)
-    if found is None:
+        return names[0]
+    if name not in names:
         close = near(name, names)
         hint = f"did you mean `{close[0]}`? " if close else ""
         raise click.UsageError(f"{file} has no entry `{name}`: {hint}there is {', '.join(names)}")
-    return found
+    return name
 
 
 def _shown(found: Simulation) -> Shown:
@@ -124,6 +139,63 @@ def _shown(found: Simulation) -> Shown:
         run.entry, run.results, found.costs, run.fuel, failure, run.trap in LIMITS, found.trace,
         found.heat,
     )  # fmt: skip
+
+
+# -- compiled programs
+
+
+def compiled_artifact(file: str) -> Artifact | None:
+    """The artefact that a program file belongs to, with this file as its program: None without a
+    manifest beside it. For the dense twin, the twin is the program.
+
+    Raises CompileError E0901, E0931, E0932."""
+    from dlc.artifact.load import SUFFIX, read_artifact
+
+    at = Path(file)
+    for ending, role in ((".dense.spw", "twin"), (".spw", "program")):
+        base = at.name.removesuffix(ending)
+        if base == at.name or not at.with_name(base + SUFFIX).exists():
+            continue
+        artifact = read_artifact(at.with_name(base))
+        if artifact.manifest.file(role) == at.name:
+            return _with_twin(artifact) if role == "twin" else artifact
+    return None
+
+
+def _with_twin(artifact: Artifact) -> Artifact:
+    """The dense twin as the program."""
+    device = dict(artifact.manifest.device or {})
+    device.update(program=device.get("twin"), twin=None)
+    manifest = replace(artifact.manifest, device=MappingProxyType(device))
+    contents = {**artifact.contents, "program": artifact.contents["twin"]}
+    return Artifact(manifest, MappingProxyType(contents), artifact.path)
+
+
+def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
+    """A run as `dlc run` does it. A call that fails is reported, and ends the command."""
+    from dlc.artifact.python.net import Net
+    from dlc.cli.commands.run import arguments, call
+    from dlc.cli.program import give_weights
+
+    net = Net(artifact)
+    machine = net.machine
+    assert machine is not None
+    if asked.preset is not None:
+        machine.preset = asked.preset
+    machine.fuel = FUEL if asked.fuel is None else asked.fuel
+    machine.engine, machine.trace = asked.engine, asked.traced
+    name = _named(list(net.entries), asked.entry, asked.file)
+    values = arguments(net, name, asked.inputs)
+    numbers = parse_bind(asked.bind)
+    if asked.weights is not None or "weights" not in artifact.contents:
+        give_weights(net, asked.weights, asked.seed, numbers)
+    found = call(net, name, values)
+    run = net.last_run
+    assert run is not None
+    trace = run.trace() if asked.traced else ""
+    return Shown(
+        name, found, run.report, run.run.fuel, trace=trace, heat=run.heat() if trace else ""
+    )
 
 
 # -- inputs of bare programs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -25,7 +25,7 @@ TRACED = 100_000
 @click.option("--entry", metavar="NAME", help="The entry to run; not needed if there is one.")
 @click.option("--in", "inputs", multiple=True, metavar="NAME=VALUE", help="An input, as for run.")
 @click.option("--bind", multiple=True, metavar="N=…", help="Dims that no input shows: N=4.")
-@click.option("--preset", metavar="NAME", help="The machine's numbers; sparrow if left out.")
+@click.option("--preset", metavar="NAME", help="The machine's numbers, if not its own.")
 @click.option("--fuel", type=click.IntRange(0, 1 << 62), help="Work units that the run may spend.")
 @click.option(
     "--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
@@ -45,9 +45,9 @@ TRACED = 100_000
 @json_option
 def command(
     file: str, entry: str | None, inputs: tuple[str, ...], bind: tuple[str, ...],
-    preset: str | None, fuel: int | None, engine: str, seed: int, weights: str | None,
-    out: str | None, counters: bool, trace_file: str | None, heat: bool, limit: int,
-    gate: str | None, as_json: bool,
+    preset: str | None, fuel: int | None, engine: Literal["fast", "reference"], seed: int,
+    weights: str | None, out: str | None, counters: bool, trace_file: str | None, heat: bool,
+    limit: int, gate: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     if gate is not None:
         given = {
@@ -59,7 +59,7 @@ def command(
     from dlc.cli import simulation
 
     asked = simulation.Asked(
-        file, entry, inputs, bind, preset or "sparrow", fuel, engine, seed, weights,
+        file, entry, inputs, bind, preset, fuel, engine, seed, weights,
         limit if trace_file is not None or heat else 0,
     )  # fmt: skip
     simulation.check_paths(out, trace_file)
