@@ -48,12 +48,23 @@ class Machine:
     features: str
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The arena that an entry takes besides its lists and trees: `kind` is `exact`, `bound` or
+    `unbounded`; `formula` is text in dims, `arg.<number>`, `len.<list>` and `nodes.<tree>`, None if
+    nothing bounds it; `bytes` the number, where it is one and there are no lists and trees."""
+
+    kind: str
+    formula: str | None = None
+    bytes: int | None = None
+
+
 @dataclass(frozen=True)
 class Manifest:
     """`kind` is `cpu`, `evaluate` or `sparrow`. `number` is the build number of the C interface.
-    `memory` gives the arena bytes of entries that need one number. `dims` are those of the weights
-    that come with the artefact, None if none do. `sources` are the hashes of the modules, `options`
-    those of the compile."""
+    `memory` says what entries take of the arena. `dims` are those of the weights that come with the
+    artefact, None if none do. `sources` are the hashes of the modules, `options` those of the
+    compile."""
 
     name: str
     kind: str
@@ -66,7 +77,7 @@ class Manifest:
     types: Mapping[str, AdtDecl]
     sources: tuple[tuple[str, str], ...]
     options: Mapping[str, Any]
-    memory: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    memory: Mapping[str, Memory] = field(default_factory=lambda: MappingProxyType({}))
     dims: Mapping[str, int] | None = None
     files: Mapping[str, FileInfo] = field(default_factory=lambda: MappingProxyType({}))
     places: Mapping[str, tuple[tuple[int, int], ...]] = field(
@@ -130,9 +141,7 @@ class Manifest:
             {"name": p.name, "type": str(p.type), "mut": p.mut, "set": p.parameter_set}
             for p in e.parameters
         ]
-        memory: dict[str, Any] = {"kind": "asked"}
-        if e.name in self.memory:
-            memory = {"kind": "bytes", "bytes": self.memory[e.name]}
+        memory = self.memory.get(e.name)
         return {
             "name": e.name,
             "symbol": f"{self.prefix}_{e.name}",
@@ -141,7 +150,9 @@ class Manifest:
             "result": str(e.result),
             "dims": {d.name: _where(d.name, border) for d in e.dims},
             "constraints": [f"{m.text} == {m.size}" for m in border.compares],
-            "memory": memory,
+            "memory": None
+            if memory is None
+            else {"kind": memory.kind, "formula": memory.formula, "bytes": memory.bytes},
         }
 
     def _weights(self) -> dict[str, Any] | None:
@@ -201,6 +212,13 @@ def read_manifest(text: str, name: str) -> Manifest:
         raise CompileError(error("E0931", f'"{name}" is no manifest: nested too deep')) from None
 
 
+def _memory(x: Mapping[str, Any]) -> Memory:
+    kind, formula, n = str(x["kind"]), x["formula"], x["bytes"]
+    if kind not in ("exact", "bound", "unbounded"):
+        raise ValueError(f"a need of kind {kind!r}")
+    return Memory(kind, None if formula is None else str(formula), None if n is None else int(n))
+
+
 def _read(given: Any) -> Manifest:
     if not isinstance(given, dict):
         raise ValueError("not an object")
@@ -215,7 +233,7 @@ def _read(given: Any) -> Manifest:
         machine = Machine(str(target["triple"]), str(target["cpu"]), str(target["features"]))
     elif target["kind"] not in ("evaluate", "sparrow"):
         raise ValueError(f"a target of kind {target['kind']!r}")
-    memory = {e["name"]: int(e["memory"]["bytes"]) for e in x["entries"] if "bytes" in e["memory"]}
+    memory = {str(e["name"]): _memory(e["memory"]) for e in x["entries"] if e["memory"] is not None}
     dims = None
     if weights is not None and weights["dims"] is not None:
         dims = MappingProxyType({str(d): int(n) for d, n in weights["dims"].items()})

@@ -13,15 +13,16 @@ from dlc.artifact.archive import archive
 from dlc.artifact.capi import Api, capi
 from dlc.artifact.header import header
 from dlc.artifact.link import shared_library
-from dlc.artifact.manifest import Machine, Manifest
+from dlc.artifact.manifest import Machine, Manifest, Memory
 from dlc.artifact.native.emit import MARK, mark
+from dlc.artifact.native.need import formula
 from dlc.artifact.product import Artifact
 from dlc.artifact.python.params import Params
 from dlc.artifact.weights.block import block_layout, fixed_dims
 from dlc.autodiff.expand import differentiate
 from dlc.diag import CompileError, Diagnostic, InternalError, error
 from dlc.driver.options import Options, StageTime
-from dlc.driver.stages import Clock, native
+from dlc.driver.stages import Clock, Native, native
 from dlc.ir.core import AdtDecl, Module, walk
 from dlc.ir.printer import print_module
 from dlc.ops.verify import verify
@@ -98,14 +99,24 @@ def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:
 def _native(program: Program, o: Options, clock: Clock) -> Artifact:
     made = native(program.module, program.interface, o, clock)
     machine = Machine(made.target.triple, made.target.cpu, made.target.features)
-    manifest = _manifest(program, made.api, o, made.bmodule.types, machine, made.arena)
-    manifest = replace(manifest, places=_places(made.module))
+    manifest = _manifest(program, made.api, o, made.bmodule.types, machine)
+    manifest = replace(manifest, places=_places(made.module), memory=_memory(made))
     note = f"Compiled from {program.name} by dlc {VERSION}."
     contents = {
         "object": made.object.data,
         "header": header(made.api, made.arena, note).encode(),
     }
     return Artifact(manifest, MappingProxyType(contents))
+
+
+def _memory(made: Native) -> Mapping[str, Memory]:
+    """What the entries take of the arena."""
+    out: dict[str, Memory] = {}
+    for e in made.api.entries:
+        need = made.needs[e.border.entry.function]
+        text = None if need.cost is None else formula(need.cost)
+        out[e.name] = Memory(need.status, text, made.arena.get(e.name))
+    return MappingProxyType(out)
 
 
 def _accelerated(program: Program, o: Options, clock: Clock) -> Artifact:
@@ -141,7 +152,6 @@ def _manifest(
     o: Options,
     types: Mapping[str, AdtDecl],
     machine: Machine | None = None,
-    arena: Mapping[str, int] | None = None,
 ) -> Manifest:
     options: dict[str, Any] = {"level": o.level, "debug": o.debug, "bind": dict(o.bind)}
     return Manifest(
@@ -156,7 +166,6 @@ def _manifest(
         types=types,
         sources=program.sources,
         options=MappingProxyType(options),
-        memory=MappingProxyType(dict(arena or {})),
     )
 
 

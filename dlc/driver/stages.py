@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dlc.artifact.capi import Api, capi
 from dlc.artifact.native.emit import emit_api
-from dlc.artifact.native.need import needs_of, static_need
+from dlc.artifact.native.need import EntryNeed, entry_needs
 from dlc.autodiff.expand import differentiate
 from dlc.diag import InternalError
 from dlc.driver.options import Options, StageTime
@@ -47,11 +47,13 @@ T = TypeVar("T")
 class Native:
     """What a compile for the CPU makes: the object, its interface, and how it was made.
 
-    `arena` gives the bytes that an entry needs, for those whose need is exact and one number."""
+    `needs` says what each function of an entry takes of the arena; `arena` gives the bytes that an
+    entry needs, for those whose need is one number."""
 
     api: Api
     target: Target
     object: Object
+    needs: Mapping[str, EntryNeed]
     arena: Mapping[str, int]
     module: Module
     bmodule: BModule
@@ -133,19 +135,22 @@ def native(
     clock.dump("bufferise", lambda: print_bufferised(bmodule))
     target = target_of(o)
     api = capi(interface, bmodule.types, o.prefix, embedded=o.weights_mode == "embed")
-    text = clock.run("emit", lambda: _text(bmodule, api, target, o))
+    needs = clock.run("need", lambda: entry_needs(bmodule))
+    text = clock.run("emit", lambda: _text(bmodule, api, needs, target, o))
     clock.dump("llvm", lambda: text)
     code = CodeOptions(level=o.level)
     clock.dump("llvm-optimised", lambda: optimised_text(text, target, code))
     clock.dump("asm", lambda: compile_assembly(text, target, code))
     made = clock.run("object", lambda: compile_object(text, target, code))
     _only(api, made)
-    return Native(api, target, made, _arena(api, bmodule), module, bmodule)
+    return Native(api, target, made, needs, _arena(api, needs), module, bmodule)
 
 
-def _text(bmodule: BModule, api: Api, target: Target, o: Options) -> str:
+def _text(
+    bmodule: BModule, api: Api, needs: Mapping[str, EntryNeed], target: Target, o: Options
+) -> str:
     options = EmitOptions(api.prefix, o.poison, o.fuel, o.debug, raw="internal")
-    return emit(bmodule, target, options, lambda unit, raw: emit_api(unit, raw, api)).text
+    return emit(bmodule, target, options, lambda unit, raw: emit_api(unit, raw, api, needs)).text
 
 
 def _only(api: Api, made: Object) -> None:
@@ -157,13 +162,11 @@ def _only(api: Api, made: Object) -> None:
         raise InternalError(f"symbols: {strange} are too many, {missing} are missing", stage="emit")
 
 
-def _arena(api: Api, bmodule: BModule) -> Mapping[str, int]:
+def _arena(api: Api, needs: Mapping[str, EntryNeed]) -> Mapping[str, int]:
     """The arena bytes of entries of fixed sizes."""
-    needs = needs_of(bmodule.functions)
     out: dict[str, int] = {}
     for e in api.entries:
-        if e.is_static:
-            found = static_need(needs, e.border.entry.function, {})
-            if found is not None:
-                out[e.name] = found[1]
+        found = needs[e.border.entry.function].constant()
+        if e.is_static and not e.border.flats_in and found is not None:
+            out[e.name] = found
     return MappingProxyType(out)

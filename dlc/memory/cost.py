@@ -246,6 +246,15 @@ def calls_of(c: Cost) -> Iterator[Of]:
             yield from calls_of(x)
 
 
+def has_cases(c: Cost) -> bool:
+    """Whether the cost depends on the constructor of a part."""
+    if isinstance(c, (Sum, Most)):
+        return any(map(has_cases, c.parts))
+    if isinstance(c, Repeat):
+        return has_cases(c.each)
+    return isinstance(c, ByCase) or (isinstance(c, When) and has_cases(c.then))
+
+
 Env = Mapping[str, int]
 
 
@@ -255,6 +264,15 @@ class Parts:
 
     constructor: Callable[[Path], str]
     call: Callable[[Of], int]
+
+
+def no_parts() -> Parts:
+    """For costs without calls and cases: there is nothing to ask."""
+
+    def call(c: Of) -> int:
+        raise KeyError(c.function)
+
+    return Parts(str, call)
 
 
 Evaluator = Callable[[Parts], int]

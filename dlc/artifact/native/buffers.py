@@ -93,11 +93,11 @@ def product(g: Guard, factors: Sequence[Operand], name: str) -> Value:
 def polynomial(g: Guard, d: Dim, lookup: Callable[[str], Value], status: str, name: str) -> Value:
     """The value of a dim whose names are below 2**31; a status if it may be 2**62 or more."""
     f = g.f
-    g.require(f.fcmp("olt", _bound(f, d, lookup), LIMIT), status, f"{name}: too large")
+    g.require(f.fcmp("olt", magnitude(f, d, lookup), LIMIT), status, f"{name}: too large")
     return emit_dim(f, d, lookup)
 
 
-def _bound(f: Builder, d: Dim, lookup: Callable[[str], Value]) -> Value:
+def magnitude(f: Builder, d: Dim, lookup: Callable[[str], Value]) -> Value:
     """The sum of the magnitudes of the dim's terms; a quotient counts as its numerator."""
     total: Value | None = None
     for monomial, c in d.terms:
@@ -106,7 +106,7 @@ def _bound(f: Builder, d: Dim, lookup: Callable[[str], Value]) -> Value:
             if isinstance(atom, str):
                 x = f.cast("sitofp", lookup(atom), "double")
             else:
-                x = _bound(f, atom.numerator, lookup)
+                x = magnitude(f, atom.numerator, lookup)
             for _ in range(power):
                 term = f.fmul(term, x)
         total = term if total is None else f.fadd(total, term)

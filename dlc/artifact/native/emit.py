@@ -8,7 +8,7 @@ from dlc.artifact.capi import STATUS, Api
 from dlc.artifact.native.bind import raw_dims
 from dlc.artifact.native.call import emit_call, emit_sizes
 from dlc.artifact.native.model import emit_initialiser, emit_model
-from dlc.artifact.native.need import emit_need, needs_of
+from dlc.artifact.native.need import EntryNeed, emit_need
 from dlc.diag import InternalError
 from dlc.targets.cpu.emit import context
 from dlc.targets.cpu.emit.unit import Unit
@@ -18,10 +18,11 @@ MARK = 64
 """Bytes at the start of an embedded block's place that tell where it is in the object."""
 
 
-def emit_api(unit: Unit, raw: Mapping[str, Function], api: Api) -> None:
-    """Adds the interface; `raw` are the raw entries by name."""
+def emit_api(
+    unit: Unit, raw: Mapping[str, Function], api: Api, needs: Mapping[str, EntryNeed]
+) -> None:
+    """Adds the interface; `raw` are the raw entries, `needs` what they take, by name."""
     functions = unit.bmodule.functions
-    needs = needs_of(functions)
     if api.embedded:
         _weights(unit.module, api)
     if api.model is not None:
@@ -35,7 +36,7 @@ def emit_api(unit: Unit, raw: Mapping[str, Function], api: Api) -> None:
         if fn.dims != raw_dims(e):
             raise InternalError(f"`{name}` has the dims {fn.dims}, not {raw_dims(e)}", stage="emit")
         emit_call(unit, api, e, fn, raw[name])
-        emit_need(unit, api, e, fn, needs)
+        emit_need(unit, api, e, fn, needs[name])
         emit_sizes(unit, api, e)
     _status_text(unit.module, api)
 

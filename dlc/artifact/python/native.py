@@ -197,10 +197,15 @@ class NativeEntry:
         if not self.border.writes and frame.arena.size >= self.arena:
             return
         need, kind = self.need(frame, head)
-        if self.border.writes and kind == UNBOUNDED:
-            frame.arena.reserve(self.native.memory_limit)
-        if frame.arena.size < need:
-            frame.arena.grow(need)
+        most = self.native.memory_limit
+        if kind == EXACT and need > most:
+            frame.keep = []
+            self.pool.append(frame)
+            raise failure(self.e.name, "", "arena", 0, 0, most, need, "the limit of memory")
+        if self.border.writes and (kind == UNBOUNDED or need > most):
+            frame.arena.reserve(most)
+        if frame.arena.size < min(need, most):
+            frame.arena.grow(min(need, most))
 
     def _larger(self, frame: Frame) -> bool:
         """A larger arena for another try; False if there is none."""

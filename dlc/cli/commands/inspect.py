@@ -12,7 +12,7 @@ from dlc.cli.outcome import emit, json_option
 from dlc.cli.program import bind_option
 
 if TYPE_CHECKING:
-    from dlc.artifact.manifest import Manifest
+    from dlc.artifact.manifest import Manifest, Memory
     from dlc.typesys.interface import DimInfo, EntryInfo, Interface, ParameterSet
 
 
@@ -87,7 +87,7 @@ def _artefact(m: Manifest) -> None:
     _interface(m.interface, m.memory)
 
 
-def _interface(interface: Interface, memory: Mapping[str, int]) -> None:
+def _interface(interface: Interface, memory: Mapping[str, Memory]) -> None:
     from dlc.artifact.header import signature
 
     for e in interface.entries:
@@ -100,7 +100,7 @@ def _interface(interface: Interface, memory: Mapping[str, int]) -> None:
                 continue  # what the weights' own types say
             click.echo(f"  check  a size of `{c.parameter}` is {c.size}")
         if e.name in memory:
-            click.echo(f"  needs  {memory[e.name]} bytes of arena")
+            click.echo(f"  needs  {_needed(memory[e.name])}")
     for s in interface.parameter_sets:
         _parameters(s)
     for a in interface.types:
@@ -113,6 +113,16 @@ def _interface(interface: Interface, memory: Mapping[str, int]) -> None:
         click.echo(f"\ntype {a.name}{_square(a.dims)} = {cases}")
     for t in interface.tests:
         click.echo(f'\ntest "{t.name}"')
+
+
+def _needed(m: Memory) -> str:
+    """What an entry takes of the arena."""
+    if m.bytes is not None:
+        return f"{m.bytes} bytes of arena"
+    if m.formula is None:
+        return "arena that nothing bounds"
+    most = "at most " if m.kind == "bound" else ""
+    return f"{most}{m.formula} bytes of arena"
 
 
 def _parameters(s: ParameterSet) -> None:

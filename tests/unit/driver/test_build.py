@@ -76,7 +76,7 @@ def test_every_stage_is_timed_and_can_be_seen() -> None:
     made = build(bound(), Options(dump=(*STAGES, "fold"), verify=True), clock)
     assert sorted(made.dumps) == sorted([*STAGES, "fold"])
     assert [t.name for t in made.times] == [
-        "simplify", "autodiff", "optimise", "bufferise", "emit", "object",
+        "simplify", "autodiff", "optimise", "bufferise", "need", "emit", "object",
     ]  # fmt: skip
     assert "inline" in [t.name for t in made.times[0].inside]
     assert read_module(made.dumps["lower"])
