@@ -15,9 +15,11 @@ LENGTH = 1024
 """Terms of a sum: a program adds more than one operation does."""
 
 
-def first_difference(got: Mapping[str, Any], want: Mapping[str, Any]) -> str | None:
+def first_difference(
+    got: Mapping[str, Any], want: Mapping[str, Any], length: int = LENGTH
+) -> str | None:
     """The first place where `got` is not `want`, by name, and how; None if they agree. Floats are
-    measured by the largest number of their array."""
+    measured by the largest number of their array, as sums of `length` terms."""
     if list(got) != list(want):
         return f"results {', '.join(got)} instead of {', '.join(want)}"
     work: list[tuple[str, Any, Any]] = [(n, got[n], want[n]) for n in reversed(list(want))]
@@ -36,7 +38,7 @@ def first_difference(got: Mapping[str, Any], want: Mapping[str, Any]) -> str | N
                 return f"{name}: {len(xs)} elements instead of {len(ys)}"
             pairs = [(f"{name}[{i}]", u, v) for i, (u, v) in enumerate(zip(xs, ys, strict=True))]
         else:
-            text = _leaf(x, y)
+            text = _leaf(x, y, length)
             if text is not None:
                 return f"{name}: {text}"
             continue
@@ -44,7 +46,7 @@ def first_difference(got: Mapping[str, Any], want: Mapping[str, Any]) -> str | N
     return None
 
 
-def _leaf(x: Any, y: Any) -> str | None:
+def _leaf(x: Any, y: Any, length: int) -> str | None:
     if x is None or y is None or parts_of(x) is not None or parts_of(y) is not None:
         return None if x is None and y is None else f"{text_of(x)} instead of {text_of(y)}"
     a, b = np.asarray(x), np.asarray(y)
@@ -56,4 +58,4 @@ def _leaf(x: Any, y: Any) -> str | None:
     sizes = np.abs(b.astype(np.float64))
     sizes = sizes[np.isfinite(sizes)]
     scale = float(sizes.max()) if sizes.size else 0.0
-    return mismatch(a, b, dtype, length=LENGTH, scale=scale)
+    return mismatch(a, b, dtype, length=length, scale=scale)

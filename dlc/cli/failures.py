@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+
 from dlc.artifact.python.errors import CallError
 from dlc.diag import Diagnostic, SourceFile, error
 

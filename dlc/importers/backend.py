@@ -19,8 +19,9 @@ from dlc.importers.model import Given, Imported, import_onnx
 from dlc.importers.ports import Absent, Port, Structure
 from dlc.importers.refusal import UNSUPPORTED
 from dlc.memory.bufferise import bufferise
+from dlc.ops.card import RunError
 from dlc.passes.pipeline import AFTER_AUTODIFF
-from dlc.targets.cpu.run import compile_module
+from dlc.targets.cpu.run import CallError, compile_module
 
 
 class NotSupportedError(NotImplementedError):
@@ -32,12 +33,23 @@ class NotSupportedError(NotImplementedError):
         self.diagnostics = cause.diagnostics
 
 
+class RunFailedError(RuntimeError):
+    """A run that ended with a status (an index out of range, sizes that do not fit)."""
+
+    def __init__(self, net: Imported, cause: RunError | CallError) -> None:
+        line = cause.loc.line if isinstance(cause, RunError) else cause.line
+        known = 0 < line <= len(net.places)
+        where = f" at {net.places[line - 1]}" if known else ""
+        super().__init__(f"{cause}{where}")
+
+
 def run(model: Any, inputs: Sequence[Any], target: str = "cpu") -> list[Any]:
     """The outputs of an `onnx.ModelProto` (or its bytes) for inputs in the order of the graph's
     inputs without initialisers: arrays; lists of arrays for sequences; None for an optional that is
     not there. `target` is `cpu` (native code) or `evaluate` (the reference interpreter).
 
-    Raises NotSupportedError for what isn't there yet, CompileError for models that are wrong."""
+    Raises NotSupportedError for what isn't there yet, CompileError for models that are wrong,
+    RunFailedError for runs that fail."""
     data = model if isinstance(model, bytes) else cast(bytes, model.SerializeToString())
     names = _input_names(data)
     given = {n: _given(x) for n, x in zip(names, inputs, strict=False)}
@@ -47,12 +59,22 @@ def run(model: Any, inputs: Sequence[Any], target: str = "cpu") -> list[Any]:
         if all(d.code in UNSUPPORTED for d in e.diagnostics):
             raise NotSupportedError(e) from None
         raise
+    return call(net, inputs, target)
+
+
+def call(net: Imported, inputs: Sequence[Any], target: str = "cpu") -> list[Any]:
+    """The outputs of an imported model, then its probed values, as ONNX's users see them.
+
+    Raises RunFailedError."""
     args = [*net.weights.values()]
     for s, x in zip(net.inputs, inputs, strict=True):
         args += _arguments(s, x)
-    results = _CALL[target](net, args)
+    try:
+        results = _CALL[target](net, args)
+    except (RunError, CallError) as e:
+        raise RunFailedError(net, e) from None
     out = iter(results)
-    return [_result(s, out) for s in net.outputs]
+    return [_result(s, out) for s in (*net.outputs, *(p.port for p in net.probes))]
 
 
 def _input_names(data: bytes) -> list[str]:

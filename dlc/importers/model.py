@@ -33,6 +33,16 @@ from dlc.typesys.types import TensorType
 
 
 @dataclass(frozen=True)
+class Probed:
+    """A value inside the model that is returned as well: its name in the main graph if it has one,
+    the operator that gives it, and what it is."""
+
+    name: str
+    place: Place
+    port: Structure
+
+
+@dataclass(frozen=True)
 class Imported:
     """A model as IR. The function takes the weights in the order of `weights` (named as in weight
     files: `m.conv1_weight`), then the inputs.
@@ -52,6 +62,7 @@ class Imported:
     opsets: Mapping[str, int]
     producer: str
     file: str
+    probes: tuple[Probed, ...] = ()
 
 
 def import_onnx(
@@ -62,11 +73,13 @@ def import_onnx(
     given: Mapping[str, Given] | None = None,
     limits: Limits | None = None,
     file: str | None = None,
+    probing: bool = False,
 ) -> Imported:
     """The model of a file, or of its bytes (then without data outside of it).
 
     `bind` gives dims of the file numbers, or makes them equal to others. `given` says what the file
-    leaves open of its inputs. Raises CompileError (E07xx, E0901) with everything that was found."""
+    leaves open of its inputs. With `probing` the function returns, behind the outputs, the values
+    of `probes`. Raises CompileError (E07xx, E0901) with everything that was found."""
     limits = limits or Limits()
     folder = source.parent if isinstance(source, Path) else None
     shown = file or (str(source) if isinstance(source, Path) else "model")
@@ -77,7 +90,7 @@ def import_onnx(
         budget = Budget(limits)
         model = Parser(budget).model(data)
         decoder = Decoder(ExternalData(folder, limits), limits)
-        return _import(model, decoder, budget, function, bind or {}, given or {}, shown)
+        return _import(model, decoder, budget, function, bind or {}, given or {}, shown, probing)
     except Refusal as found:
         raise found.in_file(shown) from None
     except RecursionError:
@@ -86,7 +99,7 @@ def import_onnx(
 
 def _import(
     model: Model, decoder: Decoder, budget: Budget, function: str, bind: Bind,
-    given: Mapping[str, Given], file: str,
+    given: Mapping[str, Given], file: str, probing: bool,
 ) -> Imported:  # fmt: skip
     from dlc.importers.operators import TABLE
 
@@ -94,7 +107,7 @@ def _import(
     e = Emission(budget)
     ins = Inputs(e, bind, given)
     items, inputs = ins.make(model.graph)
-    walk = Walk(e, decoder, model.functions, TABLE, file)
+    walk = Walk(e, decoder, model.functions, TABLE, file, probing)
     check_expansion(model.graph, walk.functions, budget.limits.nodes)
     around = Around(model.opsets, "main")
     made = walk.graph(model.graph, items, around)
@@ -110,13 +123,15 @@ def _import(
     for v, x in declared:
         for text in conflicts(v, x):
             warnings.append(warning("E0713", f"{file}: the output `{v.name}`: {text}"))
+    probed = tuple(outs.structure(p.name, p.tensor) for p in walk.probes)
     fn = _function(e, function, ins, outs)
     name = identifier(Path(file).stem)
-    interface = interface_of(name, file, fn, e.weights, inputs, outputs)
+    interface = interface_of(name, file, fn, e.weights, inputs, (*outputs, *probed))
     return Imported(
         name, Module.of({}, {function: fn}), function, interface,
         MappingProxyType({f"{MODEL}.{w.name}": w.data for w in e.weights}), inputs, outputs,
         tuple(walk.places), tuple(warnings), model.opsets, model.producer, file,
+        tuple(Probed(p.name, p.place, s) for p, s in zip(walk.probes, probed, strict=True)),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from dlc.importers import schemas
 from dlc.importers.call import Call, Operator
 from dlc.importers.elements import Element
-from dlc.importers.emission import Emission
+from dlc.importers.emission import Emission, identifier
 from dlc.importers.expansion import Key
 from dlc.importers.findings import Findings, Place
 from dlc.importers.messages import (
@@ -45,8 +45,18 @@ class Around:
     depth: int = 0
 
 
+@dataclass(frozen=True)
+class Probe:
+    """A value that an operator gives: its name if it is one of the main graph, and the operator."""
+
+    name: str
+    place: Place
+    tensor: Tensor
+
+
 class Walk:
-    """One import."""
+    """One import. With `probing`, `probes` are the values of all operators outside of branches and
+    loops."""
 
     def __init__(
         self,
@@ -55,6 +65,7 @@ class Walk:
         functions: Sequence[FunctionBody],
         operators: Mapping[tuple[str, str], tuple[Operator, ...]],
         file: str,
+        probing: bool = False,
     ) -> None:
         self.e, self.decoder, self.operators = e, decoder, operators
         self.findings = Findings(file)
@@ -67,6 +78,8 @@ class Walk:
         self.uses = Uses()
         self.places: list[Place] = []
         self.file = file
+        self.probing = probing
+        self.probes: list[Probe] = []
 
     # -- graphs
 
@@ -145,6 +158,16 @@ class Walk:
         for name, x in zip(node.outputs, outputs, strict=False):
             if name:
                 scope.items[name] = x
+                self._name(name, x, node, place, around)
+
+    def _name(self, name: str, x: Item, node: Node, place: Place, around: Around) -> None:
+        """Lets the IR value have the file's name, and keeps it if values are asked for."""
+        if not isinstance(x, Tensor) or x.value is None:
+            return
+        x.value.suggest(identifier(name))
+        if self.probing and len(self.e.frames) == 1:
+            shown = name if around.path == "main" else ""
+            self.probes.append(Probe(shown, self._versioned(node, place, around), x))
 
     def _versioned(self, node: Node, place: Place, around: Around) -> Place:
         opset = around.opsets.get(node.domain, 0)

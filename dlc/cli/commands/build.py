@@ -84,7 +84,8 @@ def command(
     low = program.lowered(checked, numbers, exports)
     arrays = None if weights is None else read_weights(weights)
     if weights_mode == "embed":
-        numbers |= _embedded(low.interface, arrays)
+        given = program.program_of(checked, low, arrays).weights
+        numbers |= _embedded(low.interface, given)
         low = program.lowered(checked, numbers, exports)
     options = Options(
         target=where, triple=triple, cpu=cpu, level=int(level), debug=debug,
