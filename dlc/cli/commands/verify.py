@@ -1,8 +1,9 @@
-"""`dlc verify`: native code against the evaluator."""
+"""`dlc verify`: the back ends against the evaluator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +13,21 @@ from dlc.cli.program import bind_option
 
 if TYPE_CHECKING:
     from dlc.artifact.python.net import Net
+    from dlc.driver.build import Program
+    from dlc.driver.options import Options
+
+TARGETS = ("cpu",)
+"""What is compared with the evaluator unless targets are named."""
 
 
-@click.command(help="Compare native code with the evaluator, on random or given inputs.")
+@click.command(help="Compare back ends with the evaluator, on random or given inputs.")
 @click.argument("file")
 @click.option("--entry", "entries", multiple=True, metavar="NAME", help="Only these exports.")
 @bind_option
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME",
+    help="Only this back end: cpu, sparrow, sparrow:PRESET. May be given more than once.",
+)  # fmt: skip
 @click.option("--runs", type=click.IntRange(1, 1_000_000), default=10, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**62), default=0, show_default=True)
 @click.option("--weights", metavar="FILE", help="Weights: safetensors or npz; random otherwise.")
@@ -25,13 +35,15 @@ if TYPE_CHECKING:
 @click.option("--bisect", is_flag=True, help="ONNX: name the first value that differs.")
 @json_option
 def command(
-    file: str, entries: tuple[str, ...], bind: tuple[str, ...], runs: int, seed: int,
-    weights: str | None, inputs: tuple[str, ...], bisect: bool, as_json: bool,
+    file: str, entries: tuple[str, ...], bind: tuple[str, ...], targets: tuple[str, ...],
+    runs: int, seed: int, weights: str | None, inputs: tuple[str, ...], bisect: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.cli import onnx_verify, program
+    from dlc.cli.target import options_of
     from dlc.driver.onnx import ImportedProgram, OnnxModel
-    from dlc.driver.options import Options
 
+    wanted = {name: options_of(name) for name in targets or TARGETS}
     numbers = program.parse_bind(bind)
     checked = program.front(file)
     names = list(dict.fromkeys(entries)) or [e.rsplit(".", 1)[-1] for e in checked.exports]
@@ -41,23 +53,17 @@ def command(
         raise click.UsageError("--bisect follows the operators of an ONNX model")
     low = program.lowered(checked, numbers, names)
     made = program.program_of(checked, low)
-    oracle = program.net_of(made, Options(target="evaluate"))
-    native = program.net_of(made, Options(target="cpu"))
+    oracle = program.net_of(made, options_of("evaluate"))
     differ = False
     # Which of several wrong sizes of an ONNX model is found first is nobody's promise.
     strict = not isinstance(checked, OnnxModel)
-    for name in names:
-        agreed, ended = 0, 0
-        found: str | None = None
-        at = seed
-        for at in range(seed, seed + runs):
-            found, status = _run(oracle, native, name, at, weights, inputs, strict)
-            if found is not None:
-                break
-            agreed, ended = agreed + 1, ended + (status is not None)
-        differ = differ or found is not None
-        where = None if found is None else at
-        _say(name, agreed, ended, found, where, as_json, bool(inputs))
+    for target, options in wanted.items():
+        net = _back_end(made, options, bool(targets))
+        for name in names if net is not None else ():
+            assert net is not None
+            c = _compared(oracle, net, Runs(name, target, runs, seed, weights, inputs, strict))
+            differ = differ or c.differs is not None
+            _say(c, len(wanted) > 1, as_json)
     if isinstance(low, ImportedProgram) and isinstance(checked, OnnxModel):
         drawn = [_inputs(oracle, names[0], at, inputs) for at in range(seed, seed + runs)]
         if weights is None:
@@ -69,17 +75,59 @@ def command(
         raise Outcome(EXIT_MISMATCH)
 
 
-def _run(
-    oracle: Net,
-    native: Net,
-    name: str,
-    seed: int,
-    weights: str | None,
-    texts: tuple[str, ...],
-    strict: bool,
-) -> tuple[str | None, str | None]:
-    """The first difference of one run, and the status if both ended with one (the same, if
-    `strict`)."""
+@dataclass(frozen=True)
+class Runs:
+    """Calls of an entry on a back end, with random inputs of these seeds or those given; with
+    `strict` both must end with the same status, else both with some."""
+
+    entry: str
+    target: str
+    runs: int
+    seed: int
+    weights: str | None
+    inputs: tuple[str, ...]
+    strict: bool
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How many runs agreed, how many of those ended with a status, and the first difference with
+    its seed."""
+
+    of: Runs
+    agreed: int
+    ended: int
+    differs: str | None = None
+    seed: int | None = None
+
+
+def _back_end(made: Program, options: Options, asked: bool) -> Net | None:
+    """The program on a back end; None, with a word, where that lacks something and nobody asked
+    for it by name."""
+    from dlc.cli.program import net_of
+    from dlc.diag import CompileError
+
+    try:
+        return net_of(made, options)
+    except CompileError as e:
+        if asked or options.target != "sparrow":
+            raise
+        say(f"sparrow: not compared: {e.diagnostics[0].message}")
+        return None
+
+
+def _compared(oracle: Net, net: Net, of: Runs) -> Compared:
+    agreed, ended = 0, 0
+    for at in range(of.seed, of.seed + of.runs):
+        found, status = _run(oracle, net, of, at)
+        if found is not None:
+            return Compared(of, agreed, ended, found, at)
+        agreed, ended = agreed + 1, ended + (status is not None)
+    return Compared(of, agreed, ended)
+
+
+def _run(oracle: Net, other: Net, of: Runs, seed: int) -> tuple[str | None, str | None]:
+    """The first difference of one run, and the status if both ended with one."""
     import numpy as np
 
     from dlc.cli.comparison import first_difference
@@ -87,18 +135,18 @@ def _run(
     from dlc.cli.random_inputs import sizes_of
 
     sizes = sizes_of(oracle.interface, np.random.default_rng(seed))
-    for net in (oracle, native):
-        give_weights(net, weights, seed, sizes)
-    found = first_difference(_weights(native), _weights(oracle))
+    for net in (oracle, other):
+        give_weights(net, of.weights, seed, sizes)
+    found = first_difference(_weights(other), _weights(oracle))
     if found is not None:
         return f"initial weights: {found}", None
-    want, status = _called(oracle, name, seed, texts)
-    got, other = _called(native, name, seed, texts)
-    if (status != other) if strict else ((status is None) != (other is None)):
-        return f"native code ends with {other or 'ok'}, the evaluator with {status or 'ok'}", None
+    want, status = _called(oracle, of.entry, seed, of.inputs)
+    got, end = _called(other, of.entry, seed, of.inputs)
+    if (status != end) if of.strict else ((status is None) != (end is None)):
+        return f"{of.target} ends with {end or 'ok'}, the evaluator with {status or 'ok'}", None
     if status is not None:
         return None, status
-    return first_difference({**got, **_weights(native)}, {**want, **_weights(oracle)}), None
+    return first_difference({**got, **_weights(other)}, {**want, **_weights(oracle)}), None
 
 
 def _weights(net: Net) -> dict[str, Any]:
@@ -140,21 +188,23 @@ def _comes_back(p: Any) -> bool:
     return p.mut and p.parameter_set is None
 
 
-def _say(
-    name: str,
-    agreed: int,
-    ended: int,
-    found: str | None,
-    seed: int | None,
-    as_json: bool,
-    given: bool,
-) -> None:
+def _say(c: Compared, with_target: bool, as_json: bool) -> None:
+    name, agreed = c.of.entry, c.agreed
     if as_json:
-        emit({"entry": name, "agreed": agreed, "ended": ended, "differs": found, "seed": seed})
-    elif found is not None:
-        click.echo(f"{name}: DIFFERS after {agreed} run{'' if agreed == 1 else 's'}: {found}")
-        if not given:
-            say(f"  see it again: --entry {name} --seed {seed} --runs 1")
+        emit(
+            {
+                "entry": name, "target": c.of.target, "agreed": agreed, "ended": c.ended,
+                "differs": c.differs, "seed": c.seed,
+            }
+        )  # fmt: skip
+        return
+    label = f"{name}: {c.of.target}" if with_target else name
+    count = f"{agreed} run{'' if agreed == 1 else 's'}"
+    if c.differs is not None:
+        click.echo(f"{label}: DIFFERS after {count}: {c.differs}")
+        if not c.of.inputs:
+            target = f" --target {c.of.target}" if with_target else ""
+            say(f"  see it again: --entry {name}{target} --seed {c.seed} --runs 1")
     else:
-        more = f" ({ended} ended with the same status)" if ended else ""
-        click.echo(f"{name}: {agreed} run{'' if agreed == 1 else 's'} agree{more}")
+        more = f" ({c.ended} ended with the same status)" if c.ended else ""
+        click.echo(f"{label}: {count} agree{more}")
