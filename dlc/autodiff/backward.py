@@ -140,7 +140,7 @@ class Backward:
             q = p.inside(b)
             for y, g in zip(block.end.operands, d, strict=True):
                 if g is not None:
-                    q.add(y, lambda g=g: g)
+                    q.add(y, lambda g=g, y=y, q=q: q.fitted(g, y))
             self.block(block, q)
             if n.name == "match" and block.params:
                 name = n.as_op().attr_strs("cases")[k]

@@ -301,9 +301,7 @@ class Derivation:
         accs = {i: Value(p.type_of(params[i]), f"d_{params[i].hint}") for i in order if i in into}
         p.ct.update((params[i], a) for i, a in accs.items())
         for y, g in cts:
-            inside = p.type_of(y)
-            # Hidden sizes have other names inside than in the signature.
-            w.join(p, y, g if g.type == inside else b.emit_typed("retype", inside, g))
+            w.join(p, y, p.fitted(g, y))
         w.block(block, p)
         outs = [p.now(params[i]) for i in order]
         outer = set(params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from dlc.autodiff.places import Places
 from dlc.autodiff.residuals import Residuals, nodes_of
 from dlc.autodiff.tangents import hidden
 from dlc.autodiff.tiles import as_dim
-from dlc.diag import InternalError
 from dlc.ir.core import Op, Region, Value, freeze_attrs
 from dlc.ir.rewrite import Substitution
 from dlc.ops.build import Builder
@@ -23,6 +23,7 @@ from dlc.typesys.types import (
     ListType,
     TensorType,
     Type,
+    substitute_type,
     type_symbols,
 )
 
@@ -36,46 +37,70 @@ def backward_loop(w: Backward, n: Node, p: Places, d: list[Value | None]) -> Non
     Carried: a cotangent per active carry, and one per active captured place, which starts at the
     place's cotangent so far. Afterwards captured places are replaced first and the inits added
     second, since an init may itself be captured.
+
+    Carries of hidden size (a sparse vector from turn to turn): the backward turn takes cotangents
+    of the sizes after the forward turn and gives those of the sizes before it.
     """
     (body,) = n.blocks
     counted = n.name == "for"
     carries = body.params[1:] if counted else body.params
     skip = len(body.end.operands) - len(carries)
     inits = n.operands[2:] if counted else n.operands
-    if body.dims:
-        raise InternalError(
-            "a loop that carries values of hidden size cannot be differentiated yet",
-            stage="autodiff",
-            op=n.name,
-        )
     moving = [j for j, c in enumerate(carries) if c in w.active]
     captured = _captured(w, body)
     starts: list[Value] = []
     for j in moving:
         g = d[j]
         starts.append(g if g is not None else p.tangents.zero(p.b, n.results[j].type, n.results[j]))
+    hidden_sizes = _hidden(body, [p.type_of(carries[j]) for j in moving], n.dims, p.b)
     starts += [p.now(x) for x in captured]
 
     index = counted and not n.attrs.get("exits", False)
     lo_type = n.operands[0].type if index else SCALAR_I32
-    b = p.b.nested((lo_type, *(v.type for v in starts)), ("i",))
+    types = [hidden_sizes.inside(p.type_of(carries[j])) for j in moving]
+    types += [v.type for v in starts[len(moving) :]]
+    b = p.b.nested((lo_type, *types), ("i",), hidden_sizes.names)
     at = b.params[0]
     dcs, caps = b.params[1 : 1 + len(moving)], b.params[1 + len(moving) :]
     q = Places(b, w.active, w.rows, dict(zip(captured, caps, strict=True)))
     for j, dc in zip(moving, dcs, strict=True):
         y = body.end.operands[skip + j]
         if y in w.active:
-            w.join(q, y, dc)
+            w.join(q, y, q.fitted(dc, y))
     w.block(body, q)
     yields = [q.ct.pop(carries[j], None) or _zero_in(q, carries[j]) for j in moving]
     yields += [q.ct[x] for x in captured]
-    out = _LoopResiduals(w.residuals, n, body, index).finish(w, p.b, b, at, starts, yields)
+    out = _LoopResiduals(w.residuals, n, body, index).finish(
+        w, p.b, b, at, starts, yields, hidden_sizes.after
+    )
     for x, g, cap, y in zip(captured, out[len(moving) :], caps, yields[len(moving) :], strict=True):
         if y is not cap:
             p.ct[x] = g
     for j, g in zip(moving, out, strict=False):
         if inits[j] in w.active:
-            w.join(p, inits[j], g)
+            w.join(p, inits[j], p.fitted(g, inits[j]))
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """Hidden sizes of a backward loop's carries: their names there, what these stand for in the
+    types of the forward loop, and their values at its end."""
+
+    names: tuple[str, ...]
+    carried: Mapping[str, Dim]
+    after: tuple[Dim, ...]
+
+    def inside(self, t: Type) -> Type:
+        return substitute_type(t, self.carried) if self.carried else t
+
+
+def _hidden(body: Block, types: list[Type], after: list[str], b: Builder) -> _Hidden:
+    """Those of the forward loop's hidden sizes that the cotangents mention."""
+    seen = {s for t in types for s in type_symbols(t)}
+    used = [k for k, d in enumerate(body.dims) if d in seen]
+    names = tuple(b.names.fresh(body.dims[k]) for k in used)
+    carried = {body.dims[k]: Dim.sym(n) for k, n in zip(used, names, strict=True)}
+    return _Hidden(names, carried, tuple(Dim.sym(after[k]) for k in used))
 
 
 def _captured(w: Backward, body: Block) -> list[Value]:
@@ -112,7 +137,9 @@ class _LoopResiduals:
         at: Value,
         starts: list[Value],
         yields: list[Value],
+        after: tuple[Dim, ...],
     ) -> tuple[Value, ...]:
+        """The backward loop. `after`: the hidden sizes of `starts`."""
         counter = self.body.params[0] if self.n.name == "for" else None
         again = self.residuals.again.in_loop(self.body) if self.residuals.again else None
         need = demand(self.body, b.ops, yields, free=lambda v: v is counter, again=again)
@@ -136,12 +163,12 @@ class _LoopResiduals:
             inside = unpack(b.ops, need, stored, sub)
             end = Op("yield", tuple(map(sub.value, yields)), (), freeze_attrs({}), (), (), b.loc)
             case = Region(payload, (*inside, end), need.dims)
-            types = [v.type for v in end.operands]
-            ends = list(head.structured("match", (cell.cell,), types, {"cases": ("cell",)}, [case]))
+            ends = list(head.match_(cell.cell, ("cell",), [case]))
             ops = head.ops
         end = Op("yield", tuple(ends), (), freeze_attrs({}), (), (), b.loc)
-        region = Region(b.params, (*ops, end))
-        return outer.for_(lo, hi, starts, region, reverse=not (self.index and self.reverse))
+        region = Region(b.params, (*ops, end), b.dims)
+        reverse = not (self.index and self.reverse)
+        return outer.for_(lo, hi, starts, region, reverse=reverse, init_dims=after)
 
     def _turn_index(self, b: Builder, at: Value) -> Value:
         """The forward loop's index in the turn that the backward loop is at."""

@@ -81,6 +81,11 @@ class Places:
         assert t is not None, f"{x} has no tangent"
         return t
 
+    def fitted(self, g: Value, x: Value) -> Value:
+        """The cotangent with the names that hidden sizes have in the type of `x`."""
+        t = self.type_of(x)
+        return g if g.type == t else self.b.emit_typed("retype", t, g)
+
 
 def rows_type(t: Type) -> ListType:
     """The tangent of a table that is only ever gathered from: (row number, row) pairs."""

@@ -83,6 +83,9 @@ def _function_uses(tables: Tables, name: str) -> _Uses:
     if sig is None or item.node.body is None:
         return u
     types = {p.name: p.type for p in sig.params if not p.run}
+    if any(d.name.text == "vjp" for d in item.node.decorators):
+        u.dense.update((name, "") for name in types)  # its rule gives whole tables
+        return u
     scan = _Scan(tables, item.module, types, u)
     for s in item.node.body:
         scan.visit(s)

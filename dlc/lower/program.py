@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -100,6 +101,7 @@ class Lowering:
     # -- naming and order
 
     def _name(self, base: str) -> str:
+        base = re.sub(r"[^\w.$]", ".", base)  # functions without a name are called `fn@3:21`
         name, n = base, 1
         while name in self._made or name in self._foreign:
             n += 1
