@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dlc.ops.random_bits import threefry
 from tests.laws.isa_lab import Array, Case
 from tests.laws.isa_numpy import (
     ODD,
@@ -111,17 +112,12 @@ def _(rng: Rng) -> tuple[Case, Expected]:
 
 @law("rand")
 def _(rng: Rng) -> tuple[Case, Expected]:
-    key, stream, mask = int(rng.integers(1 << 62)), 3, (1 << 64) - 1
-    found: list[int] = []
-    for i in range(
-        9
-    ):  # SplitMix64 (Steele, Lea, Flood 2014) at the state key + (i + 1 + stream 2^32) gamma
-        z = key + (i + 1 + (stream << 32)) * 0x9E3779B97F4A7C15 & mask
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
-        found.append((z ^ z >> 31) & 0xFFFFFFFF)
+    key, stream, count = int(rng.integers(1 << 62)), 3, 9
+    c0 = np.arange((count + 1) // 2, dtype=np.uint32)
+    words = threefry(key, c0, np.full(len(c0), stream, np.uint32))
+    found = np.stack(words, axis=-1).reshape(-1)[:count]
     case = Case("rand", {"d": whole(rng, 0, 9, 9)}, integers={"a": key}, immediates={"v": stream})
-    return case, Expected({"d": np.array(found, np.uint32).view(np.int32)}, exact=True)
+    return case, Expected({"d": found.view(np.int32)}, exact=True)
 
 
 def _red(fn: str, value: Callable[[Array], Any]) -> Law:

@@ -135,4 +135,13 @@ CODES: tuple[Code, ...] = (
         "is a setting of the machine: `net.machine.fuel`, `dlc sim --fuel`.",
         shown_by="tests/unit/driver/test_sparrow.py::test_options_of_the_cpu",
     ),
+    Code(
+        "E0640",
+        "an element type that Sparrow lacks",
+        "The modelled machine has f32, bf16, i32, i8 and bool, and i64 for whole numbers in "
+        "registers and single elements. There are no 64-bit floats on it, no f16, i16 and u8: "
+        "convert to a type that it has, or compile for the CPU.",
+        shown_by="tests/unit/targets/sparrow/test_refusals.py::"
+        "test_an_element_type_that_the_machine_lacks",
+    ),
 )

@@ -44,8 +44,20 @@ def measure(
     isa = machine.isa
     numbers = find_preset(isa, preset) if isinstance(preset, str) else preset
     bound = machine.bind(entry, arguments or {}, fuel)
+    status, report = resume_measured(machine, numbers, trace)
+    return machine.outcome(bound, status, fuel), report
+
+
+def resume_measured(
+    machine: Machine, preset: str | Preset = "sparrow", trace: int = 0
+) -> tuple[int, Report]:
+    """Go on from the present state, as `Machine.resume` does, with the costs of what runs.
+
+    Raises CompileError E0810 (no such preset)."""
+    isa = machine.isa
+    numbers = find_preset(isa, preset) if isinstance(preset, str) else preset
     if machine.engine == "reference":
-        return _measure_reference(machine, bound, numbers, fuel, trace)
+        return _measure_reference(machine, numbers, trace)
     from dlc.isa.fast.machine import fast_machine
 
     sparse, dense = cost_state(isa, numbers, False), cost_state(isa, numbers, True)
@@ -64,7 +76,7 @@ def measure(
         heat[:kept] if trace else None,
         exceeded(machine.program, numbers),
     )
-    return machine.outcome(bound, status, fuel), report
+    return status, report
 
 
 def _traced(row: list[int]) -> Traced:
@@ -79,9 +91,7 @@ def exceeded(program: Program, preset: Preset) -> tuple[str, ...]:
     )
 
 
-def _measure_reference(
-    machine: Machine, bound: Any, preset: Preset, fuel: int, trace: int
-) -> tuple[Run, Report]:
+def _measure_reference(machine: Machine, preset: Preset, trace: int) -> tuple[int, Report]:
     models = [CostModel(machine.isa, preset, dense) for dense in (False, True)]
     reference = ReferenceMachine(machine.isa, machine.state, machine.text)
 
@@ -102,4 +112,4 @@ def _measure_reference(
         heat,
         exceeded(machine.program, preset),
     )
-    return machine.outcome(bound, status, fuel), report
+    return status, report

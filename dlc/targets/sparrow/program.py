@@ -11,8 +11,8 @@ the address of a tensor (dense, row-major, at a multiple of 64), or that of a st
 tensors are room that the host gives. A result cell holds a scalar, the address of a tensor whose
 size the run found (`result_dims`), or that of a structure. Structures are the heap objects of
 `dlc.memory.frame`: a record `[tag][hidden dims…][fields…]` in cells, a list
-`[length][addresses of 28 chunks]`. `bytes of frames` is how much of DRAM behind the block the frames
-of calls may take; the rest of DRAM is the heap.
+`[length][addresses of 28 chunks]`. `bytes of frames` is how much of DRAM behind the block the
+frames of calls may take; the rest of DRAM is the heap.
 
 Element types: f32, bf16, i32, i8 and bool (one byte, 0 or 1) lie as they are; i64 takes 8 bytes.
 """
@@ -41,9 +41,9 @@ class SparrowOptions:
     `weights` are arrays that are known when compiling, by the name of an entry's parameter
     (`m.cell.wx`); such a parameter stays in the interface, but the program has its own copy.
     Matrices of them with at most `sparse_below` of their entries set are stored compressed.
-    `queue` is how many events a queue holds; longer vectors take the dense way. `heap` bytes of DRAM
-    for frames, structures, arguments and results, `stack` bytes of saved registers: where a call
-    needs more, it ends with the status `arena`."""
+    `queue` is how many events a queue holds; longer vectors take the dense way. `heap` bytes of
+    DRAM for frames, structures, arguments and results, `stack` bytes of saved registers: where a
+    call needs more, it ends with the status `arena`."""
 
     dense: bool = False
     weights: Mapping[str, Array] = field(default_factory=dict[str, Array])
@@ -71,8 +71,8 @@ class Site:
 
 @dataclass(frozen=True)
 class SparrowParameter:
-    """A parameter: how it is passed (`in`, `inout` tensors are changed in place, `out` is room for a
-    result) and its type; dims in the type are those of the entry."""
+    """A parameter: how it is passed (`in`, `inout` tensors are changed in place, `out` is room for
+    a result) and its type; dims in the type are those of the entry."""
 
     name: str
     mode: Mode

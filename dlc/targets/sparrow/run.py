@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from dlc.diag import InternalError
+from dlc.evaluate.arguments import Arguments
+from dlc.ir.core import Function, Region, Value
+from dlc.isa.cost.measure import resume_measured
 from dlc.isa.cost.report import Report
-from dlc.isa.machine import FUEL, Engine, Run
-from dlc.targets.sparrow.program import SparrowProgram
+from dlc.isa.layout import S
+from dlc.isa.machine import FUEL, Engine, Machine, Run
+from dlc.targets.sparrow.program import SparrowEntry, SparrowProgram
+from dlc.targets.sparrow.values import Full, Store, closed, get, put
+from dlc.typesys.types import TensorType
+
+LIMIT = 1 << 32
+"""Bytes of machine memory beyond which a call is not tried again."""
+_STATUS = {
+    "out_of_bounds": "bounds", "div_zero": "div_zero", "out_of_fuel": "fuel",
+    "out_of_memory": "arena", "stack_overflow": "arena",
+}  # fmt: skip
+"""Statuses of the machine's own traps; any other one is a bug of the compiler."""
 
 
 class SparrowError(Exception):
@@ -26,9 +43,9 @@ class SparrowError(Exception):
 @dataclass(frozen=True)
 class Outcome:
     """`results` in the IR's order, as the evaluator gives them (numpy arrays and scalars,
-    `ListValue`, `AdtValue`); those in place of an `inout` argument are that array, changed. `run` is
-    how the machine ended, `report` what it cost under a preset (if asked for), `bytes` the DRAM that
-    the call used behind the program's own data."""
+    `ListValue`, `AdtValue`); those in place of an `inout` argument are that array, changed. `run`
+    is how the machine ended, `report` what it cost under a preset (if asked for), `bytes` the DRAM
+    that the call used behind the program's own data."""
 
     results: tuple[Any, ...]
     run: Run
@@ -50,8 +67,175 @@ def run_entry(
     """Call an entry. Arguments are in the order of `SparrowEntry.given`: numpy arrays, numbers,
     `ListValue` or Python lists, `AdtValue` or tuples, as `dlc.evaluate.run` takes them. Dims come
     from their shapes; those that no argument shows are in `dims`. `inout` arrays are changed in
-    place. `preset` names the machine that the costs are measured on. Memory grows until the call has
-    enough (the program itself stays as it is).
+    place. `preset` names the machine that the costs are measured on. Memory grows until the call
+    has enough (the program itself stays as it is).
 
     Raises: RunError for arguments that do not fit; SparrowError."""
-    raise NotImplementedError
+    described = compiled.entries[entry]
+    values, env = _converted(compiled, described, args, dims)
+    program = compiled.program
+    while True:
+        machine = Machine.load(program, engine=engine, name=entry, limit=LIMIT)
+        try:
+            return _Call(compiled, described, machine, values, env).run(preset, fuel, trace)
+        except (Full, _Short) as e:
+            memories = dict(program.memories)
+            grown = "STACK" if isinstance(e, _Short) and e.stack else "DRAM"
+            memories[grown] = 4 * memories[grown]
+            if sum(memories.values()) > LIMIT:
+                if isinstance(e, _Short):
+                    raise e.failure from None
+                raise SparrowError("arena", "", 0, 0, 0, 0, "the machine is too small") from None
+            program = replace(program, memories=memories)
+
+
+class _Short(Exception):
+    """The machine's memory was too small: its stack, or DRAM."""
+
+    def __init__(self, stack: bool, failure: SparrowError) -> None:
+        super().__init__()
+        self.stack, self.failure = stack, failure
+
+
+def _converted(
+    compiled: SparrowProgram, e: SparrowEntry, args: Sequence[Any], dims: Mapping[str, int] | None
+) -> tuple[list[Any], dict[str, int]]:
+    params = tuple(Value(p.type, p.name) for p in e.given)
+    head = Function(e.name, e.dims, params, (), Region((), ()))
+    return Arguments(compiled.types).convert(head, args, dims)
+
+
+class _Call:
+    """One call: arguments into the machine's memory, results out of it."""
+
+    def __init__(
+        self,
+        compiled: SparrowProgram,
+        entry: SparrowEntry,
+        machine: Machine,
+        values: Sequence[Any],
+        env: Mapping[str, int],
+    ) -> None:
+        self.compiled, self.e, self.machine = compiled, entry, machine
+        self.values, self.env = iter(values), dict(env)
+        self.inouts: dict[int, Any] = {}
+
+    def run(self, preset: str | None, fuel: int, trace: int) -> Outcome:
+        """Raises SparrowError; Full and _Short where memory was too small."""
+        machine, e = self.machine, self.e
+        none = np.zeros(e.block_cells, np.int64)
+        bound = machine.bind(e.name, {"block": none}, fuel)
+        scalars = machine.state.scalars
+        start = int(scalars[S.HEAP])
+        self.store = Store(machine.state.bytes_of("DRAM"), start, int(scalars[S.HEAP_LIMIT]))
+        self.block = bound.buffers["block"]
+        self._give()
+        self._room_for_frames()
+        scalars[S.HEAP] = self.store.at
+        report = None
+        if preset is None:
+            status = machine.resume()
+        else:
+            status, report = resume_measured(machine, preset, trace)
+        run = machine.outcome(bound, status, fuel)
+        if run.trap is not None:
+            self._fail(run)
+        used = int(scalars[S.HEAP]) - self.block
+        return Outcome(self._results(), run, report, used)
+
+    def _cell(self, number: int) -> int:
+        return self.block + 8 * number
+
+    def _give(self) -> None:
+        e, store = self.e, self.store
+        for k, name in enumerate(e.dims):
+            store.set_cell(self._cell(e.first_dim + k), self.env[name])
+        for k, p in enumerate(e.parameters):
+            cell = self._cell(e.first_parameter + k)
+            t = closed(p.type, self.env)
+            if not isinstance(t, TensorType):
+                store.set_cell(cell, put(store, self.compiled.types, next(self.values), t))
+            elif not t.rank:
+                self._give_scalar(cell, next(self.values), t)
+            elif p.mode == "out":
+                size = t.dtype.bytes * t.size.constant
+                store.set_cell(cell, store.take(size))
+            else:
+                x = next(self.values)
+                store.set_cell(cell, store.put_tensor(x, t.dtype))
+                if p.mode == "inout":
+                    self.inouts[k] = x
+
+    def _give_scalar(self, cell: int, x: Any, t: TensorType) -> None:
+        """Floats by 32 bits, everything else as a whole number of 64."""
+        if t.dtype.is_float:
+            bits = np.asarray(x, np.float32).view(np.int32)
+            self.store.set_cell(cell, int(bits) & 0xFFFFFFFF)
+        else:
+            self.store.set_cell(cell, int(x))
+
+    def _room_for_frames(self) -> None:
+        """A quarter of what is left."""
+        left = self.store.end - self.store.at
+        size = left // 4 // 64 * 64
+        self.store.set_cell(self.block, size)
+
+    # -- results
+
+    def _results(self) -> tuple[Any, ...]:
+        e, store = self.e, self.store
+        for k, name in enumerate(e.result_dims):
+            self.env[name] = store.cell(self._cell(e.first_result_dim + k))
+        for k, x in self.inouts.items():
+            t = closed(e.parameters[k].type, self.env)
+            at = store.cell(self._cell(e.first_parameter + k))
+            x[...] = get(store, self.compiled.types, at, t)
+        out: list[Any] = []
+        for r in e.results:
+            t = closed(r.type, self.env)
+            if r.parameter is None:
+                assert r.cell is not None
+                out.append(self._result(self._cell(e.first_result + r.cell), t))
+            elif r.parameter in self.inouts:
+                out.append(self.inouts[r.parameter])
+            else:
+                at = store.cell(self._cell(e.first_parameter + r.parameter))
+                out.append(get(store, self.compiled.types, at, t))
+        return tuple(out)
+
+    def _result(self, cell: int, t: Any) -> Any:
+        if isinstance(t, TensorType) and not t.rank:
+            if t.dtype.is_float:
+                bits = np.array(self.store.cell(cell), np.int64).astype(np.int32)
+                return bits.view(np.float32).astype(t.dtype.numpy)[()]
+            return np.array(self.store.cell(cell)).astype(t.dtype.numpy)[()]
+        return get(self.store, self.compiled.types, self.store.cell(cell), t)
+
+    # -- failures
+
+    def _fail(self, run: Run) -> None:
+        if run.trap == "user":
+            site = self.compiled.sites[run.code]
+            error = SparrowError(
+                site.status, site.file, site.line, site.column, self._told(site.got),
+                self._told(site.want), site.message,
+            )  # fmt: skip
+            if site.status == "arena":
+                raise _Short(False, error)
+            raise error
+        mnemonic = self.machine.text[run.word].instruction.mnemonic
+        status = _STATUS.get(run.trap or "")
+        if status is None or (status == "bounds" and mnemonic.startswith("td.")):
+            raise InternalError(
+                f"trap `{run.trap}` at word {run.word} ({mnemonic}), {run.mark}", stage="sparrow"
+            )
+        line, column = (run.mark.line, run.mark.column) if run.mark else (0, 0)
+        file = run.mark.file if run.mark else ""
+        doc = next(t.doc for t in self.machine.isa.traps if t.name == run.trap)
+        error = SparrowError(status, file, line, column, 0, 0, doc)
+        if status == "arena":
+            raise _Short(run.trap == "stack_overflow", error)
+        raise error
+
+    def _told(self, x: int | str) -> int:
+        return int(self.machine.state.r[int(x[1:])]) if isinstance(x, str) else x

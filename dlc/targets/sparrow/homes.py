@@ -1,0 +1,188 @@
+"""Where a function keeps its registers and dims from statement to statement.
+
+What lives across a call gets a word of the frame on STACK, so calls save nothing; the rest shares
+the machine's registers by linear scan over the statements in order. Intervals are whole: they
+cover a loop if a turn may read what an earlier one wrote, or if the value is also used outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+
+from dlc.memory.form import BFunction, Block, Call, For, If, Loop, Reg, Slot, Statement, Switch
+from dlc.memory.frame import Home, nested, reads, statements, writes
+from dlc.targets.sparrow.code import FLOAT_HOMES, HOMES, Flt, Int
+from dlc.typesys.dims import Dim
+from dlc.typesys.dtypes import I64, DType
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the frame."""
+
+    index: int
+
+
+Where = Int | Flt | Word
+
+
+@dataclass(frozen=True)
+class Homes:
+    """The place of every home, the words of the frame, and the counter and bound of each `for`.
+
+    The last word of the frame keeps the address of the frame in DRAM across calls."""
+
+    places: Mapping[Home, Where]
+    counters: Mapping[For, tuple[Reg, Reg]]
+    words: int
+
+
+@dataclass
+class _Interval:
+    first: int
+    last: int
+    weight: int = 0
+
+
+@dataclass
+class _Scan:
+    """One walk in program order."""
+
+    fn: BFunction
+    position: int = 0
+    depth: int = 0
+    intervals: dict[Home, _Interval] = field(default_factory=dict["Home", "_Interval"])
+    calls: list[int] = field(default_factory=list[int])
+    counters: dict[For, tuple[Reg, Reg]] = field(default_factory=dict["For", "tuple[Reg, Reg]"])
+
+    def mention(self, h: Home) -> None:
+        found = self.intervals.setdefault(h, _Interval(self.position, self.position))
+        found.last = self.position
+        found.weight += 8**self.depth
+
+    def mentions(self, homes: tuple[Home, ...]) -> None:
+        for h in homes:
+            self.mention(h)
+
+    def block(self, b: Block) -> None:
+        for s in b:
+            self.position += 1
+            self.mentions(reads(s))
+            self.mentions(slot_dims(self.fn, s))
+            if isinstance(s, (For, Loop)):
+                self._loop(s)
+            elif isinstance(s, Switch):
+                for c in s.cases:
+                    self.mentions((*c.payload, *c.dims))
+                    self.block(c.body)
+            elif isinstance(s, If):
+                self.block(s.then)
+                self.block(s.otherwise)
+            if isinstance(s, Call):
+                self.calls.append(self.position)
+                self.position += 1
+            if not isinstance(s, For):
+                self.mentions(writes(s))
+
+    def _loop(self, s: For | Loop) -> None:
+        start = self.position
+        if isinstance(s, For):
+            own = Reg(I64, "counter"), Reg(I64, "bound")
+            self.counters[s] = own
+            self.mentions((*own, s.index))
+        self.depth += 1
+        before = set(self.intervals)
+        self.block(s.body)
+        self.depth -= 1
+        self.position += 1
+        if isinstance(s, For):
+            self.mentions((*self.counters[s], s.index))
+        if s.go is not None:
+            self.mention(s.go)
+        local = set(_made_in_turn(s.body))
+        for h, i in self.intervals.items():
+            inside = i.last >= start
+            if inside and (h in before or h not in local):
+                i.first, i.last = min(i.first, start), self.position
+
+
+def slot_dims(fn: BFunction, x: Statement) -> tuple[Home, ...]:
+    """The dims in the offsets of the slots that a statement names."""
+    return tuple(n for s in _slots(x) for n in fn.slots[s.index].offset.symbols())
+
+
+def _slots(x: object) -> Iterator[Slot]:
+    if isinstance(x, Slot):
+        yield x
+    elif isinstance(x, tuple):
+        for item in x:  # pyright: ignore[reportUnknownVariableType]
+            yield from _slots(item)  # pyright: ignore[reportUnknownArgumentType]
+    elif is_dataclass(x) and not isinstance(x, (type, Reg, Dim, DType, If, Switch, For, Loop)):
+        for f in fields(x):
+            yield from _slots(getattr(x, f.name))
+
+
+def _made_in_turn(body: Block) -> Iterator[Home]:
+    """Homes that every turn writes before anything reads them."""
+    seen: set[Home] = set()
+    for s in body:
+        for h in _read_anywhere(s):
+            seen.add(h)
+        for h in writes(s):
+            if h not in seen:
+                yield h
+            seen.add(h)
+        for inner in nested(s):
+            for t in statements(inner):
+                seen.update(writes(t))
+        if isinstance(s, Switch):
+            seen.update(h for c in s.cases for h in (*c.payload, *c.dims))
+
+
+def _read_anywhere(s: Statement) -> Iterator[Home]:
+    yield from reads(s)
+    for b in nested(s):
+        for t in statements(b):
+            yield from reads(t)
+            if isinstance(t, (For, Loop)) and t.go is not None:
+                yield t.go
+
+
+def assign(fn: BFunction, ends: tuple[Home, ...]) -> Homes:
+    """Places for all homes of a function; `ends` are read when it returns."""
+    scan = _Scan(fn)
+    scan.mentions((*fn.dims, *(p.reg for p in fn.params)))
+    scan.block(fn.body)
+    scan.position += 1
+    scan.mentions(ends)
+    places: dict[Home, Where] = {}
+    words = 0
+    waiting: list[tuple[Home, _Interval]] = []
+    for h, i in scan.intervals.items():
+        if any(i.first < c < i.last for c in scan.calls):
+            places[h] = Word(words)
+            words += 1
+        else:
+            waiting.append((h, i))
+    free = {Int: list(HOMES), Flt: list(FLOAT_HOMES)}
+    active: list[tuple[int, Home, Int | Flt]] = []
+    for h, i in sorted(waiting, key=lambda x: (x[1].first, x[1].last)):
+        for entry in [a for a in active if a[0] < i.first]:
+            active.remove(entry)
+            free[type(entry[2])].append(entry[2].number)
+        kind = kind_of(h)
+        if free[kind]:
+            made = kind(free[kind].pop(0))
+            places[h] = made
+            active.append((i.last, h, made))
+        else:
+            places[h] = Word(words)
+            words += 1
+    return Homes(places, scan.counters, words + (1 if scan.calls else 0))
+
+
+def kind_of(h: Home) -> type[Int] | type[Flt]:
+    """Which registers hold it."""
+    is_float = isinstance(h, Reg) and isinstance(h.type, DType) and h.type.is_float
+    return Flt if is_float else Int

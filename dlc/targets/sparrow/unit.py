@@ -1,0 +1,132 @@
+"""One program while it is written: what its functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dlc.diag import CompileError, Diagnostic, error
+from dlc.ir.core import NOWHERE, Loc
+from dlc.isa.builder import Label
+from dlc.isa.model import Isa
+from dlc.memory.form import BFunction, BModule, Data
+from dlc.ops.card import Status
+from dlc.targets.sparrow.code import Code
+from dlc.targets.sparrow.convention import Convention, convention
+from dlc.targets.sparrow.program import Site, SparrowOptions
+from dlc.typesys.dtypes import DType
+from dlc.typesys.types import ListType, TensorType, Type
+
+KNOWN = frozenset({"f32", "bf16", "i64", "i32", "i8", "bool"})
+
+
+class Unit:
+    """The text of the program, its constants, places of failure and functions.
+
+    `scratch` bytes of SP hold what a single statement needs: numbers that repeat, temporaries of
+    known size."""
+
+    def __init__(self, isa: Isa, m: BModule, options: SparrowOptions) -> None:
+        self.isa, self.m, self.options = isa, m, options
+        self.code = Code(isa)
+        self.sites: list[Site] = [Site("assert", "", 0, 0, "")]
+        self._codes: dict[Site, int] = {}
+        self._data: dict[Data, int] = {}
+        self._conventions: dict[str, Convention] = {}
+        self._tags: dict[tuple[str, str], int] = {}
+        self.routines: dict[str, Callable[[Code], None]] = {}
+        self.scratch = 0
+        self._cells: int | None = None
+
+    # -- failures
+
+    def site(
+        self, status: Status, loc: Loc, message: str, got: int | str = 0, want: int | str = 0
+    ) -> int:
+        """The code of the trap for a failure here."""
+        made = Site(status, loc.file, loc.line, loc.column, message, got, want)
+        found = self._codes.get(made)
+        if found is None:
+            found = self._codes[made] = len(self.sites)
+            self.sites.append(made)
+        return found
+
+    def check_dtype(self, dtype: DType, loc: Loc) -> None:
+        """Raises CompileError E0640 for an element type that the machine lacks."""
+        if dtype.name not in KNOWN:
+            raise CompileError(refusal(dtype, loc))
+
+    def check_type(self, t: Type, loc: Loc) -> None:
+        """As `check_dtype`, for a tensor or a list of tensors."""
+        if isinstance(t, TensorType):
+            self.check_dtype(t.dtype, loc)
+        elif isinstance(t, ListType):
+            for c in t.columns:
+                self.check_type(c, loc)
+
+    # -- constants
+
+    def data(self, s: Data) -> int:
+        """The address in DRAM of read-only data."""
+        found = self._data.get(s)
+        if found is None:
+            raw = np.ascontiguousarray(s.value.astype(s.dtype.numpy)).tobytes()
+            found = self._data[s] = self.code.builder.data("DRAM", raw or b"\0")
+        return found
+
+    def singleton(self, type_: str, constructor: str) -> int:
+        """The address of the one record of a constructor without fields."""
+        key = type_, constructor
+        found = self._tags.get(key)
+        if found is None:
+            tag = self.m.types[type_].tag(constructor)
+            found = self._tags[key] = self.code.builder.data("DRAM", np.array([tag], np.int64))
+        return found
+
+    def wide_cell(self, k: int) -> int:
+        """The address in DRAM of cell k of 64 bits, for the time of a statement; there are 8."""
+        if self._cells is None:
+            self._cells = self.code.builder.reserve("DRAM", 64)
+        return self._cells + 8 * k
+
+    # -- functions
+
+    def convention(self, name: str) -> Convention:
+        """How a function is called."""
+        found = self._conventions.get(name)
+        if found is None:
+            found = self._conventions[name] = convention(self.m.functions[name])
+        return found
+
+    def header(self, name: str) -> int:
+        """Bytes of a function's frame in DRAM before its slots."""
+        return self.convention(name).header
+
+    @property
+    def slack(self) -> int:
+        """Bytes at the end of the room for frames that a caller may write before the callee checks
+        for room: the largest header."""
+        return max((self.header(name) for name in self.m.functions), default=0)
+
+    def label(self, fn: BFunction) -> Label:
+        return Label(f"fn.{fn.name}")
+
+    # -- scratchpad
+
+    def room(self, at: int, size: int) -> int:
+        """`size` bytes of the scratchpad from `at` on: the byte behind them."""
+        end = at + -(-size // 64) * 64
+        self.scratch = max(self.scratch, end)
+        return end
+
+
+def refusal(dtype: DType, loc: Loc = NOWHERE) -> Diagnostic:
+    """The diagnostic for an element type that the machine lacks."""
+    has = "f32, bf16, i32, i8 and bool, and i64 for whole numbers"
+    found = error("E0640", f"Sparrow has no {dtype}")
+    if loc != NOWHERE:
+        found = found.with_note(f"needed at {loc.file}:{loc.line}:{loc.column}")
+    return found.with_note(f"its element types are {has}").with_help(
+        "convert to one of them, or compile for the CPU"
+    )
