@@ -49,7 +49,7 @@ def description(program: Program, name: str) -> dict[str, Any]:
             {"rows": m.rows, "cols": m.cols, "nnz": m.nnz, "dtype": m.dtype}
             for m in program.matrices
         ],
-        "sources": list(dict.fromkeys(mark.file for mark in program.marks)),
+        "sources": list(dict.fromkeys(mark.file for mark in program.marks if mark.file)),
         "predicted": dict(program.predicted),
     }  # fmt: skip
 
@@ -86,8 +86,26 @@ def _place(place: PortPlace) -> str:
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
     """A description for people."""
+    yield from head(told)
+    for e in told["entries"]:
+        yield f"\nentry {e['name']}, word {e['word']}"
+        for d in e["dims"]:
+            made = "made by the run" if d["made"] else "given"
+            bound = "" if d["bound"] is None else f", ≤ {d['bound']}"
+            yield f"  dim    {d['name']}: {made}{bound}"
+        yield from (f"  takes  {_port(p)}" for p in e["parameters"])
+        yield from (f"  gives  {_port(p)}" for p in e["results"])
+    if told["functions"]:
+        yield ""
+    yield from functions(told)
+    for s in told["symbols"]:
+        yield f"  symbol    {s['name']}: {s['dtype']}{s['shape']} at {s['address']} of {s['space']}"
+
+
+def head(told: Mapping[str, Any]) -> Iterator[str]:
+    """Sizes, memories, weights."""
     state = "verified" if told["verified"] else "does not pass the verifier"
-    yield f"program {told['file']}: {told['words']} words, {state}"
+    yield f"program {told['file']}: {told['words']:,} words, {state}"
     yield from (f"  finding   {text}" for text in told["findings"])
     yield f"  isa       {told['isa'][:16]}"
     sizes = ", ".join(f"{space} {size:,}" for space, size in told["memories"].items() if size)
@@ -103,21 +121,14 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  predicted {cycles:,} cycles on {preset}"
     for name in told["sources"]:
         yield f"  source    {name}"
-    for e in told["entries"]:
-        yield f"\nentry {e['name']}, word {e['word']}"
-        for d in e["dims"]:
-            made = "made by the run" if d["made"] else "given"
-            yield f"  dim    {d['name']}: {made}" + (
-                "" if d["bound"] is None else f", ≤ {d['bound']}"
-            )
-        yield from (f"  takes  {_port(p)}" for p in e["parameters"])
-        yield from (f"  gives  {_port(p)}" for p in e["results"])
+
+
+def functions(told: Mapping[str, Any]) -> Iterator[str]:
+    """The functions of the text, with words of frame, stack and tape."""
     for f in told["functions"]:
         bounds = [f"{k} {'unbounded' if f[n] is None else f[n]}" for k, n in _BOUNDS]
         frame = f"frame {f['frame_words']}"
-        yield f"\nfunction {f['name']}, word {f['word']}: {', '.join((frame, *bounds))}"
-    for s in told["symbols"]:
-        yield f"\nsymbol {s['name']}: {s['dtype']}{s['shape']} at {s['address']} of {s['space']}"
+        yield f"  function  {f['name']} at {f['word']}: {', '.join((frame, *bounds))}"
 
 
 _BOUNDS = (("stack", "stack_words"), ("tape", "tape_words"))

@@ -182,14 +182,14 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     assert machine is not None
     if asked.preset is not None:
         machine.preset = asked.preset
-    machine.fuel = FUEL if asked.fuel is None else asked.fuel
-    machine.engine, machine.trace = asked.engine, asked.traced
     name = _named(list(net.entries), asked.entry, asked.file)
     values = arguments(net, name, asked.inputs)
     numbers = parse_bind(asked.bind)
     if asked.weights is not None or "weights" not in artifact.contents:
         give_weights(net, asked.weights, asked.seed, numbers)
-    found = call(net, name, values)
+    machine.fuel = FUEL if asked.fuel is None else asked.fuel
+    machine.engine, machine.trace = asked.engine, asked.traced
+    found = call(net, name, values, {})
     run = net.last_run
     assert run is not None
     trace = run.trace() if asked.traced else ""

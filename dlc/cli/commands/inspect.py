@@ -13,6 +13,7 @@ from dlc.cli.program import bind_option
 
 if TYPE_CHECKING:
     from dlc.artifact.manifest import Manifest, Memory
+    from dlc.artifact.product import Artifact
     from dlc.typesys.interface import DimInfo, EntryInfo, Interface, ParameterSet
 
 
@@ -46,6 +47,23 @@ def command(path: str, bind: tuple[str, ...], as_json: bool) -> None:
         emit(json.loads(artifact.manifest.text()))
         return
     _artefact(artifact.manifest)
+    _device(artifact)
+
+
+def _device(artifact: Artifact) -> None:
+    """The programs of an artefact for the accelerator."""
+    if artifact.manifest.kind != "sparrow":
+        return
+    from dlc.artifact.device import device_of
+    from dlc.cli.accelerator import description, functions, head
+
+    device = device_of(artifact)
+    for role, program in (("program", device.program), ("twin", device.twin)):
+        if program is not None:
+            told = description(program.program, artifact.manifest.file(role) or role)
+            click.echo("\n" + "\n".join((*head(told), *functions(told))))
+            for entry, text in program.bounds.items():
+                click.echo(f"  bound     {entry}: {text}")
 
 
 def _program(path: str, as_json: bool) -> None:

@@ -198,3 +198,56 @@ def test_inspect(capsys: Capture, tmp_path: Path) -> None:
     assert "takes  x: f32[6] in SP 0..24" in out
     told = json.loads(call(capsys, "inspect", spw, "--json")[1])
     assert [e["name"] for e in told["entries"]] == ["forward", "gradient"] and told["verified"]
+
+
+def test_compiled_programs(capsys: Capture, tmp_path: Path) -> None:
+    out = str(tmp_path / "tree")
+    tree = str(ROOT / "samples" / "treelstm.dl")
+    sizes = ("--bind", "V=10,D=4,H=3,C=2")
+    status, told, _ = call(
+        capsys, "compile", tree, "--target", "sparrow:eie64", "-o", f"{out}.spw", "--json", *sizes,
+        "--emit", "spw,asm,ir:bufferise",
+    )  # fmt: skip
+    names = {Path(f).name for f in json.loads(told)["files"]}
+    assert status == 0 and {"tree.spw", "tree.manifest.json", "tree.s"} <= names
+    assert names == {p.name for p in tmp_path.iterdir()}
+    given = ("--entry", "logits", "--in", "t=Node(Leaf(1), Leaf(2))")
+    _, want, _ = call(capsys, "run", tree, *sizes, *given, "--json")
+    status, told, _ = call(capsys, "sim", f"{out}.spw", *given, "--json")
+    found = json.loads(told)
+    assert status == 0 and found["sparse"]["preset"] == "eie64"
+    np.testing.assert_allclose(
+        found["results"]["result"], json.loads(want)["result"], rtol=1e-5, atol=1e-6
+    )
+    other = ("--preset", "sparrow", "--seed", "1")
+    status, text, _ = call(capsys, "sim", f"{out}.spw", *given, *other)
+    assert status == 0 and "dense twin" in text and "sparrow" in text
+    status, run, err = call(capsys, "run", tree, *sizes, *given, "--target", "sparrow")
+    assert status == 0 and "cycles" in err and "dense twin" in err and "cycles" not in run
+    status, told, _ = call(capsys, "inspect", f"{out}.spw")
+    assert status == 0 and "for sparrow" in told and "program tree.spw" in told
+    status, _, err = call(capsys, "sim", f"{out}.spw", "--entry", "logits", "--in", "t=Leaf(10)")
+    assert status == 1 and "error[BOUNDS]" in err and "treelstm.dl:18:36" in err
+    assert call(capsys, "sim", f"{out}.spw", *given, "--fuel", "100")[0] == 3
+    assert call(capsys, "sim", f"{out}.spw", "--entry", "logit")[0] == 2
+    alone = tmp_path / "alone.spw"
+    alone.write_bytes(Path(f"{out}.spw").read_bytes())
+    status, _, err = call(capsys, "sim", str(alone), "--entry", "logits")
+    assert status == 2 and "alone.manifest.json must lie beside it" in err
+
+
+def test_back_ends_are_verified(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "a.dl"
+    path.write_text("export fn f(x: f32[N], k: i32) -> f32[N]:\n    return x * x + f32(k)\n")
+    args = ("verify", str(path), "--runs", "3", "--target", "cpu", "--target", "sparrow:eie64")
+    assert call(capsys, *args)[:2] == (0, "f: cpu: 3 runs agree\nf: sparrow:eie64: 3 runs agree\n")
+    path.write_text("export fn f(x: f64) -> f64:\n    return x * 2.0\n")
+    status, _, err = call(capsys, *args)
+    assert status == 1 and "error[E0640]" in err
+
+
+def test_tests_on_the_accelerator(capsys: Capture) -> None:
+    tree = str(ROOT / "samples" / "treelstm.dl")
+    status, out, _ = call(capsys, "test", tree, "--target", "sparrow")
+    assert status == 0 and out.startswith("ok     sparrow")
+    assert call(capsys, "test", tree, "--target", "sparow")[0] == 2
