@@ -202,6 +202,12 @@ class Code:
                 self.op("add", a, self.number(n), d)
         return d
 
+    def row_major(self, i: Int, n: Int, j: Int, d: Int | None = None) -> Int:
+        """i * n + j."""
+        d = d or self.int()
+        self.op("mul", i, n, d)
+        return self.op("add", d, j, d)
+
     def times(self, a: Int, n: int, d: Int | None = None) -> Int:
         """a * n; a shift where n is a power of two."""
         if n == 1:

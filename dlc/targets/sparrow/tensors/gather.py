@@ -154,7 +154,7 @@ def _take_elements(b: Body, s: Tensor, table: Window, sizes: tuple[Dim, Dim, Dim
             at = c.add(table.address, c.mul(p, steps[0]))
             c.add(at, c.mul(i, steps[1]), at)
             c.add(at, c.mul(q, steps[2]), at)
-            to = c.add(c.mul(c.add(c.mul(p, total), j), behind), q)
+            to = c.row_major(c.row_major(p, total, j), behind, q)
             out.write(to, b.load_in(table.space, table.dtype, at))
 
 
@@ -168,10 +168,10 @@ def emit_take_along(b: Body, s: Tensor) -> None:
     elements, index, out = Elements(b, x), Elements(b, s.ins[1]), Elements(b, s.outs[0])
     before, n, behind = (b.dim(d) for d in around(x.shape, axis_of(s)))
     with c.count(before) as p, c.count(behind) as q:
-        line = c.add(c.mul(p, behind), q)
+        line = c.row_major(p, behind, q)
         i = index.read_int(line)
         checked(b, s, i, n)
-        at = c.add(c.mul(c.add(c.mul(p, n), i), behind), q)
+        at = c.row_major(c.row_major(p, n, i), behind, q)
         out.write(line, elements.read(at))
 
 
@@ -182,10 +182,10 @@ def emit_add_along(b: Body, s: Tensor) -> None:
     elements, index, v = Elements(b, to), Elements(b, s.ins[0]), Elements(b, s.ins[1], to.dtype)
     before, n, behind = (b.dim(d) for d in around(to.shape, axis_of(s)))
     with c.count(before) as p, c.count(behind) as q:
-        line = c.add(c.mul(p, behind), q)
+        line = c.row_major(p, behind, q)
         i = index.read_int(line)
         checked(b, s, i, n)
-        at = c.add(c.mul(c.add(c.mul(p, n), i), behind), q)
+        at = c.row_major(c.row_major(p, n, i), behind, q)
         terms = [elements.read(at), v.read(line)]
         elements.write(at, compute(b, "add", terms, to.dtype, to.dtype))
 
@@ -224,8 +224,8 @@ def _scatter_elements(b: Body, s: Tensor, to: View, sizes: tuple[Dim, Dim, Dim])
         i = index.read_int(j)
         checked(b, s, i, n)
         with c.count(behind) as q, c.scope():
-            at = c.add(c.mul(c.add(c.mul(p, n), i), behind), q)
-            x: Scalar = v.read(c.add(c.mul(c.add(c.mul(p, total), j), behind), q))
+            at = c.row_major(c.row_major(p, n, i), behind, q)
+            x: Scalar = v.read(c.row_major(c.row_major(p, total, j), behind, q))
             if s.op in _STEPS:
                 x = compute(b, _STEPS[s.op], [out.read(at), x], to.dtype, to.dtype)
             out.write(at, x)

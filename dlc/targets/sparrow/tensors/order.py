@@ -23,7 +23,7 @@ def line(b: Body, w: Window, p: Int, q: Int, n: Dim, behind: Dim) -> Window:
     """Line (p, q) of a dense tensor [before, n, behind]."""
     c = b.c
     with c.scope():
-        start = c.add(c.mul(p, b.dim(n * behind)), q)
+        start = c.row_major(p, b.dim(n * behind), q)
         at = c.add(w.address, c.times(start, w.dtype.bytes))
     return Window(w.space, w.dtype, c.hold(at), (n,), (behind,))
 
@@ -48,7 +48,7 @@ def emit_extreme(b: Body, s: Tensor) -> None:
             c.emit("argmax", d=best.number, a=b.describe(row).number)
         else:
             _best(b, Elements(b, row), length, best, s.op == "argmin")
-        out.write(c.add(c.mul(i, b.dim(q)), j), best)
+        out.write(c.row_major(i, b.dim(q), j), best)
     room.give_back()
 
 

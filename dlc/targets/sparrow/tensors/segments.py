@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dlc.memory.form import Tensor, View
 from dlc.targets.sparrow.body import Body, Window
-from dlc.targets.sparrow.code import ZERO
+from dlc.targets.sparrow.code import ZERO, Int
 from dlc.targets.sparrow.scalars import compute
 from dlc.targets.sparrow.tensors.elements import Elements, product
 from dlc.targets.sparrow.tensors.movement import fill_window
@@ -58,13 +58,13 @@ def emit_segment_reduce(b: Body, s: Tensor) -> None:
             total = c.flt() if to.dtype.is_float else c.int()
             c.copy(total, b.immediate(nothing(kind, to.dtype), wide))
             with c.count(last, first) as i:
-                y = values.read(c.add(c.mul(i, columns), q))
+                y = values.read(c.row_major(i, columns, q))
                 c.copy(total, compute(b, step, [total, y], wide, wide))
-            out_elements.write(c.add(c.mul(r, columns), q), total)
+            out_elements.write(c.row_major(r, columns, q), total)
 
 
 def emit_check_indices(b: Body, s: Tensor) -> None:
-    """By the least and the greatest index; none is fine."""
+    """By the least and the greatest index; if one is bad, another pass says which."""
     index = s.ins[0]
     c = b.c
     bound = s.attrs["bound"]
@@ -76,11 +76,17 @@ def emit_check_indices(b: Body, s: Tensor) -> None:
         t = b.describe(flat).number
         low, high = c.int(), c.int()
         c.emit("red.int", d=low.number, a=t, fn=c.builder.member("reduction", "min"))
-        ok = c.negate_bool(c.op("slt", low, ZERO))
-        b.check(ok, "bounds", "index out of range", low, limit, s.loc)
         c.emit("red.int", d=high.number, a=t, fn=c.builder.member("reduction", "max"))
-        b.check(c.op("slt", high, limit), "bounds", "index out of range", high, limit, s.loc)
+        good = c.op("and", c.op("slt", high, limit), c.negate_bool(c.op("slt", low, ZERO)))
+        with c.unless("bne", good, ZERO):
+            _check_each(b, s, limit)
         return
+    _check_each(b, s, limit)
+
+
+def _check_each(b: Body, s: Tensor, limit: Int) -> None:
+    """One by one, so that the first bad one is told."""
+    index, c = s.ins[0], b.c
     elements = Elements(b, index, I32)
     count = product(index.shape) if isinstance(index, View) else Dim.const(1)
     with c.count(b.dim(count)) as k:

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from dlc.isa.builder import Label
 from dlc.memory.form import Tensor, View, row_major
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar
@@ -146,63 +147,73 @@ def _by_loops(b: Body, result: str, k: _Convolution) -> None:
     c, g = b.c, k.g
     x, w, y = Elements(b, k.x), Elements(b, k.w), Elements(b, k.y)
     channels, outputs = k.w.shape[1], k.y.shape[1] // k.groups
-    batch, per_group = b.dim(k.x.shape[0]), b.dim(outputs)
-    inner = b.dim(channels)
+    batch, per_group, inner = (_copy(b, d) for d in (k.x.shape[0], outputs, channels))
+    places, positions = _copy(b, product(g.output)), _copy(b, product(g.window))
     with c.count(batch) as n, c.count(c.number(k.groups)) as group, c.count(per_group) as o:
-        out_channel = c.add(c.mul(group, per_group), o)
-        y_line = c.add(c.mul(n, b.dim(k.y.shape[1])), out_channel)
+        channel = c.row_major(group, per_group, o)
+        y_line = c.row_major(n, b.dim(k.y.shape[1]), channel)
         with c.count(inner) as ch:
-            w_line = c.add(c.mul(out_channel, inner), ch)
-            x_channel = c.add(c.mul(group, inner), ch)
-            x_line = c.add(c.mul(n, b.dim(k.x.shape[1])), x_channel)
-            lines = x_line, w_line, y_line
-            with _positions(b, g, lines) as (x_at, w_at, y_at):
+            w_line = c.row_major(channel, inner, ch)
+            x_line = c.row_major(group, inner, ch)
+            with c.scope():
+                c.add(c.mul(n, b.dim(k.x.shape[1])), x_line, x_line)
+                c.mul(x_line, b.dim(product(g.input)), x_line)
+            with c.count(places) as p, c.count(positions) as q:
+                over = c.label()
+                x_at = c.add(x_line, _place(b, g, p, q, over))
+                w_at = c.row_major(w_line, positions, q)
+                y_at = c.row_major(y_line, places, p)
                 pairs = {"x": (x, x_at), "w": (w, w_at), "y": (y, y_at)}
                 to, at = pairs.pop(result)
                 u, v = (e.read(i) for e, i in pairs.values())
                 term = compute(b, "mul", [u, v], F32, F32)
                 to.write(at, compute(b, "add", [to.read(at), term], F32, F32))
+                c.place(over)
 
 
-@contextmanager
-def _positions(
-    b: Body, g: Geometry, lines: tuple[Int, Int, Int]
-) -> Generator[tuple[Int, Int, Int]]:
-    """Loops over outputs and window positions; gives the numbers of the elements of input, window
-    and output, those of positions outside of the input left out. `lines` come before them."""
-    with _walk(b, g, 0, lines) as found:
-        yield found
+def _copy(b: Body, d: Dim) -> Int:
+    """A dim in a register of its own."""
+    to = b.c.int()
+    with b.c.scope():
+        b.c.move(to, b.dim(d))
+    return to
 
 
-@contextmanager
-def _walk(
-    b: Body, g: Geometry, axis: int, at: tuple[Int, Int, Int]
-) -> Generator[tuple[Int, Int, Int]]:
-    if axis == len(g.input):
-        yield at
-        return
+def _digit(b: Body, rest: Int, size: Dim) -> Int:
+    """rest mod size; rest := rest / size."""
     c = b.c
-    x_at, w_at, y_at = at
+    d = c.int()
     with c.scope():
-        sizes = [c.int() for _ in range(3)]
-        for r, d in zip(sizes, (g.input[axis], g.window[axis], g.output[axis]), strict=True):
+        n = b.dim(size)
+        c.op("rem", rest, n, d)
+        c.op("div", rest, n, rest)
+    return d
+
+
+def _place(b: Body, g: Geometry, output: Int, position: Int, over: Label) -> Int:
+    """The number of the input's element that an output sees at a window position, both counted in
+    row-major order; jumps to `over` where it lies outside."""
+    c = b.c
+    found = c.int()
+    with c.scope():
+        rest, left, step = c.int(), c.int(), c.int()
+        c.move(rest, output)
+        c.move(left, position)
+        c.set(step, 1)
+        c.set(found, 0)
+        for axis in reversed(range(len(g.input))):
             with c.scope():
-                c.move(r, b.dim(d))
-        n, kernel, out = sizes
-        with c.count(out) as p, c.count(kernel) as k:
-            place = c.addi(c.times(p, g.strides[axis]), -g.low[axis])
-            c.add(place, c.times(k, g.dilations[axis]), place)
-            over = c.label()
-            c.branch("blt", place, ZERO, over)
-            c.branch("bge", place, n, over)
-            following = (
-                c.add(c.mul(x_at, n), place),
-                c.add(c.mul(w_at, kernel), k),
-                c.add(c.mul(y_at, out), p),
-            )
-            with _walk(b, g, axis + 1, following) as found:
-                yield found
-            c.place(over)
+                place = _digit(b, rest, g.output[axis])
+                c.addi(c.times(place, g.strides[axis], place), -g.low[axis], place)
+                with c.scope():
+                    k = _digit(b, left, g.window[axis])
+                    c.add(place, c.times(k, g.dilations[axis], k), place)
+                n = b.dim(g.input[axis])
+                c.branch("blt", place, ZERO, over)
+                c.branch("bge", place, n, over)
+                c.add(found, c.mul(place, step), found)
+                c.mul(step, n, step)
+    return found
 
 
 # -- pools
@@ -252,13 +263,13 @@ class _Pool:
     def forward(self) -> None:
         c = self.c
         wide = F32 if self.dtype.is_float else self.dtype
-        with self._outputs() as (plane, places, at):
+        with self._outputs() as (plane, place, at):
             total: Scalar = c.flt() if wide.is_float else c.int()
             count = c.int()
             c.set(count, 0)
             first = 0.0 if self.kind == "mean" else nothing("max", self.dtype)
             c.copy(total, self.b.immediate(first, wide))
-            with self._window(plane, places) as i:
+            with self._window(plane, place) as i:
                 step = "add" if self.kind == "mean" else "max"
                 c.copy(total, compute(self.b, step, [total, self.x.read(i)], wide, wide))
                 c.addi(count, 1, count)
@@ -276,31 +287,29 @@ class _Pool:
 
     def backward(self) -> None:
         c = self.c
-        with self._outputs() as (plane, places, at):
+        with self._outputs() as (plane, place, at):
             dy = self.y.read(at)
             if self.kind == "mean":
                 count = c.int()
                 c.set(count, 0)
-                with self._window(plane, places):
+                with self._window(plane, place):
                     c.addi(count, 1, count)
                 assert isinstance(dy, Flt)
                 share = c.fop("fdiv", dy, self._divisor(count))
-                with self._window(plane, places) as i:
+                with self._window(plane, place) as i:
                     self._add(i, share)
-                return
-            best, value = self._winner(plane, places)
-            with c.scope(), c.unless("blt", best, ZERO):
-                self._add(best, dy)
-            del value
+            else:
+                best = self._winner(plane, place)
+                with c.unless("blt", best, ZERO):
+                    self._add(best, dy)
 
-    def _winner(self, plane: Int, places: Sequence[Int]) -> tuple[Int, Scalar]:
-        """The first element that is largest, NaN above all; -1 if nothing is above the lowest
-        number."""
+    def _winner(self, plane: Int, place: Int) -> Int:
+        """The first element that is largest, NaN above all; -1 if the window has no element."""
         b, c = self.b, self.c
         best = c.int()
         c.set(best, -1)
         value: Scalar = c.flt() if self.dtype.is_float else c.int()
-        with self._window(plane, places) as i, c.scope():
+        with self._window(plane, place) as i, c.scope():
             x = self.x.read(i)
             take, over = c.label(), c.label()
             c.branch("blt", best, ZERO, take)
@@ -314,54 +323,28 @@ class _Pool:
             c.move(best, i)
             c.copy(value, x)
             c.place(over)
-        return best, value
+        return best
 
     def _add(self, i: Int, x: Scalar) -> None:
-        terms = [self.dx.read(i), x]
-        self.dx.write(i, compute(self.b, "add", terms, self.dtype, self.dtype))
+        with self.c.scope():
+            terms = [self.dx.read(i), x]
+            self.dx.write(i, compute(self.b, "add", terms, self.dtype, self.dtype))
 
     @contextmanager
-    def _outputs(self) -> Generator[tuple[Int, list[Int], Int]]:
-        """Loops over planes and outputs: the plane, the place along every axis, the element."""
+    def _outputs(self) -> Generator[tuple[Int, Int, Int]]:
+        """Loops over planes and outputs: the first element of the plane, the output's number in
+        it, and in all."""
         b, c = self.b, self.c
-        total = c.int()
-        with c.scope():
-            c.move(total, b.dim(product(self.g.output)))
-        with c.count(b.dim(self.planes)) as plane, c.count(total) as flat, c.scope():
-            at = c.add(c.mul(plane, total), flat)
-            places: list[Int] = []
-            rest = c.int()
-            c.move(rest, flat)
-            for n in reversed(self.g.output):
-                place = c.int()
-                size = c.greatest(b.dim(n), c.number(1))
-                c.op("rem", rest, size, place)
-                c.op("div", rest, size, rest)
-                places.insert(0, place)
-            yield plane, places, at
+        total, planes = _copy(b, product(self.g.output)), _copy(b, self.planes)
+        with c.count(planes) as plane, c.count(total) as place, c.scope():
+            at = c.row_major(plane, total, place)
+            yield c.mul(plane, b.dim(product(self.g.input))), place, at
 
     @contextmanager
-    def _window(self, plane: Int, places: Sequence[Int]) -> Generator[Int]:
+    def _window(self, plane: Int, place: Int) -> Generator[Int]:
         """Loops over the elements of one window that lie inside the input."""
-        with _inside(self.b, self.g, 0, places, plane) as i:
-            yield i
-
-
-@contextmanager
-def _inside(b: Body, g: Geometry, axis: int, places: Sequence[Int], at: Int) -> Generator[Int]:
-    if axis == len(g.input):
-        yield at
-        return
-    c = b.c
-    with c.scope():
-        n = c.int()
-        c.move(n, b.dim(g.input[axis]))
-        with c.count(b.dim(g.window[axis])) as k:
-            place = c.addi(c.times(places[axis], g.strides[axis]), -g.low[axis])
-            c.add(place, c.times(k, g.dilations[axis]), place)
+        b, c = self.b, self.c
+        with c.scope(), c.count(_copy(b, product(self.g.window))) as k:
             over = c.label()
-            c.branch("blt", place, ZERO, over)
-            c.branch("bge", place, n, over)
-            with _inside(b, g, axis + 1, places, c.add(c.mul(at, n), place)) as i:
-                yield i
+            yield c.add(plane, _place(b, self.g, place, k, over))
             c.place(over)

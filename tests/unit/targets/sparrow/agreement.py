@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dlc.diag import CompileError
 from dlc.evaluate import RunError, run
 from dlc.ir.core import Module
+from dlc.ir.printer import print_module
 from dlc.ir.reader import read_module
 from dlc.memory.bufferise import bufferise
 from dlc.targets.sparrow import (
@@ -21,7 +23,9 @@ from dlc.targets.sparrow import (
 )
 from tests.unit.targets.cpu.emit.agreement import main, same
 
-__all__ = ["agree", "compiled", "main", "same"]
+LACKS = ("f64", "f16", "i16", "u8")
+
+__all__ = ["agree", "agree_or_refused", "compiled", "main", "same"]
 
 
 def compiled(text: str | Module, options: SparrowOptions | None = None) -> SparrowProgram:
@@ -62,3 +66,15 @@ def agree(
 
 def _copies(args: Sequence[Any]) -> list[Any]:
     return [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+
+
+def agree_or_refused(text: str | Module, *cases: Sequence[Any], **given: Any) -> None:
+    """As `agree`; a program of element types that the machine lacks must be refused in words."""
+    module = read_module(text) if isinstance(text, str) else text
+    lacking = any(f" {d}" in print_module(module) or f"{d}[" in print_module(module) for d in LACKS)
+    try:
+        agree(module, *cases, **given)
+    except CompileError as e:
+        assert lacking and [d.code for d in e.diagnostics] == ["E0640"], e
+    else:
+        assert not lacking
