@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from dlc.driver.build import Program
     from dlc.driver.options import Options
 
-TARGETS = ("cpu",)
-"""What is compared with the evaluator unless targets are named."""
+TARGETS, ONNX_TARGETS = ("cpu", "sparrow"), ("cpu",)
+"""What is compared with the evaluator unless targets are named. Imported models are large for a
+modelled machine."""
 
 
 @click.command(help="Compare back ends with the evaluator, on random or given inputs.")
@@ -43,12 +44,13 @@ def command(
     from dlc.cli.target import options_of
     from dlc.driver.onnx import ImportedProgram, OnnxModel
 
-    wanted = {name: options_of(name) for name in targets or TARGETS}
     numbers = program.parse_bind(bind)
     checked = program.front(file)
     names = list(dict.fromkeys(entries)) or [e.rsplit(".", 1)[-1] for e in checked.exports]
     if inputs:
         names, runs = [program.the_entry(checked, names[0] if len(names) == 1 else None)], 1
+    default = ONNX_TARGETS if isinstance(checked, OnnxModel) else TARGETS
+    wanted = {name: options_of(name) for name in targets or default}
     if bisect and not isinstance(checked, OnnxModel):
         raise click.UsageError("--bisect follows the operators of an ONNX model")
     low = program.lowered(checked, numbers, names)
@@ -207,4 +209,4 @@ def _say(c: Compared, with_target: bool, as_json: bool) -> None:
             say(f"  see it again: --entry {name}{target} --seed {c.seed} --runs 1")
     else:
         more = f" ({c.ended} ended with the same status)" if c.ended else ""
-        click.echo(f"{label}: {count} agree{more}")
+        click.echo(f"{label}: {count} agree{'s' if agreed == 1 else ''}{more}")

@@ -170,12 +170,17 @@ def test_test_items(capsys: pytest.CaptureFixture[str], kinds: str) -> None:
 
 
 def test_verify(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kinds: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kinds: str, tmp_path: Path
 ) -> None:
     assert call(capsys, "verify", TREE, "--entry", "logits", "--runs", "3")[:2] == (
         0,
-        "logits: 3 runs agree\n",
+        "logits: cpu: 3 runs agree\nlogits: sparrow: 3 runs agree\n",
     )
+    half = tmp_path / "half.dl"
+    half.write_text("export fn f(x: f64) -> f64:\n    return x * 0.5\n")
+    status, out, err = call(capsys, "verify", str(half), "--runs", "1")
+    assert (status, out) == (0, "f: cpu: 1 run agrees\n")
+    assert err == "sparrow: not compared: Sparrow has no f64\n"
     import dlc.cli.comparison as comparison
 
     def differs(got: object, want: object) -> str:
