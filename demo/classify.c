@@ -88,13 +88,13 @@ int main(int argc, char **argv) {
         out.result.data = logits;
         out.result.capacity = dims.m_C;
         start = now();
-        status = treelstm_logits(&model, &in, &out, arena, arena_bytes, &error);
+        status = treelstm_logits(&model, &in, &out, arena, arena_bytes, NULL, &error);
         while (status == TREELSTM_E_ARENA) { /* only ever for the largest tree so far */
             free(arena);
             arena_bytes *= 2;
             arena = aligned(arena_bytes);
             start = now();
-            status = treelstm_logits(&model, &in, &out, arena, arena_bytes, &error);
+            status = treelstm_logits(&model, &in, &out, arena, arena_bytes, NULL, &error);
         }
         seconds += now() - start;
         if (status != TREELSTM_OK) {

@@ -3,7 +3,7 @@
 The header prints it, the generated code implements it, and the Python interface fills its structs.
 
     net_status net_logits(const net_model *, const net_logits_in *, net_logits_out *,
-                          void *arena, size_t bytes, net_error *);
+                          void *arena, size_t bytes, const net_options *, net_error *);
 
 One struct in, one out, for each entry, with a member for each item; the parameter sets of all
 entries are in one `net_model`."""
@@ -25,7 +25,7 @@ from dlc.diag import CompileError, error
 from dlc.ir.core import AdtDecl
 from dlc.typesys.interface import Interface
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 
 STATUS = (
     ("OK", "all went well"),
@@ -48,7 +48,8 @@ ERROR_SIZE = 96
 
 _FUNCTIONS = (
     "model_init", "model_init_mut", "model_dims", "model_bytes", "model_layout", "status_text",
-    "weights", "error", "no_error", "status", "need", "model", "dims", "no_dims",
+    "weights", "error", "no_error", "status", "need", "model", "dims", "no_dims", "options",
+    "no_options",
 )  # fmt: skip
 """Names that the interface uses after the prefix."""
 
@@ -94,6 +95,7 @@ class Api:
     fixed: Mapping[str, int]
     structs: tuple[Struct, ...]
     error: Struct
+    options: Struct
     dims: Struct | None
     model: Struct | None
     entries: tuple[EntryApi, ...]
@@ -146,6 +148,7 @@ def capi(
         MappingProxyType(fixed_dims(interface)),
         tuple(shared.structs),
         _error_struct(prefix),
+        _options_struct(prefix),
         dims,
         model,
         tuple(entries),
@@ -268,6 +271,12 @@ def _error_struct(prefix: str) -> Struct:
         Member("what", char, "which argument, or which check"),
     )
     return Struct(f"{prefix}_error", members, "Why a call failed.")
+
+
+def _options_struct(prefix: str) -> Struct:
+    fuel = Member("fuel", I64, "turns of loops without a bound, all together; 0: as many as usual")
+    doc = "How a call is to run. NULL, or zeros after the head, is what is usual."
+    return Struct(f"{prefix}_options", (*_HEAD, fuel), doc)
 
 
 _CHAR = Primitive("char", "i8", 1)

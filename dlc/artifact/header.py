@@ -41,6 +41,8 @@ def header(api: Api, arena: Mapping[str, int] | None = None, note: str = "") -> 
         *_statuses(api),
         *_struct(api.error),
         *_maker(api, api.error.name, "no_error", "A record to be told what went wrong.", abi=False),
+        *_struct(api.options),
+        *_maker(api, api.options.name, "no_options", "What is usual, to be changed."),
         f"/* A status in words. */\nconst char *{p}_status_text({p}_status status);",
         "",
     ]
@@ -222,7 +224,7 @@ def _entry(api: Api, e: EntryApi, arena: int | None) -> Iterator[str]:
     yield from _maker(api, e.output.name, f"{name}_output", "An empty output.")
     model = _model_parameter(api, e)
     yield f"{p}_status {s}({model}const {e.input.name} *in, {e.output.name} *out,"
-    yield f"    void *arena, size_t bytes, {p}_error *error);"
+    yield f"    void *arena, size_t bytes, const {p}_options *options, {p}_error *error);"
     yield ""
     yield "/* The bytes of arena that the call needs. */"
     const = _model_parameter(api, e, const=True)
@@ -302,7 +304,7 @@ def _static_function(
     for line in lines[0]:
         yield f"    {line}"
     bytes_ = f"{s.upper()}_ARENA_BYTES" if arena is not None else "bytes"
-    yield f"    status = {s}({model}&in, &out, arena, {bytes_}, NULL);"
+    yield f"    status = {s}({model}&in, &out, arena, {bytes_}, NULL, NULL);"
     for line in lines[1]:
         yield f"    {line}"
     yield "    return status;"

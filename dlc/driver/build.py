@@ -154,6 +154,8 @@ def _manifest(
     machine: Machine | None = None,
 ) -> Manifest:
     options: dict[str, Any] = {"level": o.level, "debug": o.debug, "bind": dict(o.bind)}
+    if o.fuel:
+        options["fuel"] = o.fuel
     return Manifest(
         name=program.name,
         kind=o.target,

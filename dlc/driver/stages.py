@@ -24,7 +24,7 @@ from dlc.memory.print import print_module as print_bufferised
 from dlc.ops.verify import verify
 from dlc.passes.base import Pass
 from dlc.passes.pipeline import AFTER_AUTODIFF, BATCHING, BEFORE_AUTODIFF, PRUNE
-from dlc.targets.cpu.emit import EmitOptions, emit
+from dlc.targets.cpu.emit import DEFAULT_FUEL, EmitOptions, emit
 from dlc.targets.cpu.llvm import (
     Object,
     Target,
@@ -149,7 +149,8 @@ def native(
 def _text(
     bmodule: BModule, api: Api, needs: Mapping[str, EntryNeed], target: Target, o: Options
 ) -> str:
-    options = EmitOptions(api.prefix, o.poison, o.fuel, o.debug, raw="internal")
+    fuel = o.fuel or DEFAULT_FUEL
+    options = EmitOptions(api.prefix, o.poison, fuel, o.debug, raw="internal")
     return emit(bmodule, target, options, lambda unit, raw: emit_api(unit, raw, api, needs)).text
 
 

@@ -30,10 +30,12 @@ Env = dict[str, int]
 
 @dataclass(frozen=True)
 class Limits:
-    """`fuel`: operations that may run, None for any number (status `fuel`). `depth`: calls that may
-    be open (status `arena`). `check`: compare every result with its declared type."""
+    """`fuel`: operations that may run, None for any number (status `fuel`). `turns`: turns that
+    loops without a bound may take, together (status `fuel`). `depth`: calls that may be open
+    (status `arena`). `check`: compare every result with its declared type."""
 
     fuel: int | None = None
+    turns: int = 1 << 32
     depth: int = 10_000_000
     check: bool = False
 
@@ -58,6 +60,7 @@ class Machine:
     def __init__(self, program: Program, limits: Limits) -> None:
         self.program, self.limits = program, limits
         self.fuel = limits.fuel if limits.fuel is not None else -1
+        self.turns = limits.turns
         self.stack: list[_Activation] = []
         self.calls: list[tuple[str, Loc]] = []
         self.result: tuple[Any, ...] = ()
@@ -256,6 +259,8 @@ class Machine:
         self, a: _Activation, by: Instr, values: list[Any], sizes: tuple[int, ...], counted: bool
     ) -> None:
         """After a turn of a loop: another one, or its results."""
+        if not counted:
+            self._spend()
         go = True
         if not counted or by.op.attr_flag("exits"):
             go = bool(values.pop(0))
@@ -271,6 +276,13 @@ class Machine:
         _bind(a.frame, a.code.params, [*index, *values])
         a.pc = 0
         self._enter(a)
+
+    def _spend(self) -> None:
+        """One turn of a loop without a bound."""
+        self.turns -= 1
+        if self.turns < 0:
+            limit = self.limits.turns
+            raise RunError("fuel", "turns of a loop", got=limit + 1, want=limit)
 
 
 def _bind(frame: Frame, slots: tuple[int, ...], values: Any) -> None:

@@ -51,7 +51,7 @@ def use(net: Net, name: str, args: tuple[Any, ...], size: int | None = None) -> 
     block[:] = PATTERN
     code = e.function(
         *head, frame.input.address, frame.output.address, block.ctypes.data + GUARD, wanted,
-        frame.error.address,
+        native.options, frame.error.address,
     )  # fmt: skip
     assert np.all(block[:GUARD] == PATTERN) and np.all(block[GUARD + wanted :] == PATTERN)
     taken = frame.failure()[2]

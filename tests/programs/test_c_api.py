@@ -120,7 +120,7 @@ def test_twenty_models_in_one_program(tmp_path: Path) -> None:
         net{i}_scale_in in = net{i}_scale_input();
         net{i}_scale_out out = net{i}_scale_output();
         in.x.data = x; in.x.dims[0] = 1; in.k = 2;
-        if (net{i}_scale(&in, &out, arena, 4096, NULL)) return 1;
+        if (net{i}_scale(&in, &out, arena, 4096, NULL, NULL)) return 1;
     }}""")
     includes = "".join(f'#include "net{i}.h"\n' for i in range(20))
     source = tmp_path / "many.c"

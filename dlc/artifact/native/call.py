@@ -68,13 +68,14 @@ class Opening:
 
 
 def emit_call(unit: Unit, api: Api, e: EntryApi, fn: BFunction, raw: Function) -> Function:
-    """`<entry>(model, in, out, arena, bytes, err)`."""
+    """`<entry>(model, in, out, arena, bytes, options, err)`."""
     size = size_type(unit)
-    params = parameters(e, ("ptr", "out"), ("ptr", "arena"), (size, "bytes"), ("ptr", "err"))
+    rest = (("ptr", "out"), ("ptr", "arena"), (size, "bytes"), ("ptr", "options"), ("ptr", "err"))
+    params = parameters(e, *rest)
     f = Builder(unit.module, e.symbol, "i32", params, linkage="external")
     call = _Call(f, api, e, fn)
-    out, arena, bytes_, err = f.params[-4:]
-    call.emit(raw, out, arena, f.cast("zext", bytes_, INDEX), err)
+    out, arena, bytes_, options, err = f.params[-5:]
+    call.emit(raw, out, (arena, f.cast("zext", bytes_, INDEX)), options, err)
     return f.define()
 
 
@@ -89,10 +90,14 @@ class _Call:
         self._rows: list[_Written] = []
         self._hidden: list[tuple[Value, Value, LeafInfo, Item]] = []
 
-    def emit(self, raw: Function, out: Value, arena: Value, bytes_: Value, err: Value) -> None:
+    def emit(
+        self, raw: Function, out: Value, room: tuple[Value, Value], options: Value, err: Value
+    ) -> None:
         f, e = self.f, self.e
+        arena, bytes_ = room
         self.o = Opening(f, self.api, e, err)
         self.g = self.o.g
+        fuel = self._fuel(options)
         self.out = self.o.output(out)
         given = [p for p in self.fn.params if p.mode != "out"]
         leaves = sum(len(p.leaves) for p in e.border.entry.parameters)
@@ -112,9 +117,21 @@ class _Call:
         there = f.or_(f.icmp("eq", bytes_, 0), f.icmp("ne", arena, NULL))
         self.g.require(there, "arg", "arena: null", 0, bytes_)
         self.buffers.check_overlap()
-        code = f.call(raw, self.o.dims, self.args, self.outs, arena, bytes_, err)
+        code = f.call(raw, self.o.dims, self.args, self.outs, arena, bytes_, fuel, err)
         self._after(code)
         f.ret(code)
+
+    def _fuel(self, options: Value) -> Value:
+        """The turns that the options allow, 0 where they do not say."""
+        f, s = self.f, self.api.options
+        cell = f.alloca(INDEX, 1, 8)
+        f.store(f.index(0), cell)
+        with f.when(f.icmp("ne", options, NULL)):
+            self.g.struct(options, size_of(f, s.llvm), self.api.number, "options")
+            fuel = f.load(INDEX, member(f, s.llvm, options, s.index("fuel")))
+            self.g.require(f.icmp("sge", fuel, 0), "arg", "options, fuel: negative", fuel, 0)
+            f.store(fuel, cell)
+        return f.load(INDEX, cell)
 
     def _argument(self, leaf: LeafInfo, address: Value) -> None:
         self.f.store(address, self.f.gep("ptr", self.args, leaf.number))

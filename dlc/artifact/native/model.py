@@ -291,7 +291,7 @@ def emit_initialiser(unit: Unit, api: Api, set_: str, fn: BFunction, raw: Functi
     for j, (i, _) in enumerate(weights):
         offset = f.load(INDEX, f.gep("i8", base, api.layout.offset_field(i)))
         f.store(f.gep("i8", base, offset), f.gep("ptr", outs, j))
-    f.ret(f.call(raw, dims, args, outs, arena, f.cast("zext", bytes_, INDEX), err))
+    f.ret(f.call(raw, dims, args, outs, arena, f.cast("zext", bytes_, INDEX), 0, err))
     f.define()
 
 

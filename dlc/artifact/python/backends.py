@@ -27,7 +27,14 @@ Array = np.ndarray[Any, Any]
 
 
 class BackEnd(Protocol):
-    """`native` and `machine` are what the back end runs on, None if that is something else."""
+    """`native` and `machine` are what the back end runs on, None if that is something else. `fuel`
+    limits a call, 0 for as much as usual."""
+
+    @property
+    def fuel(self) -> int: ...
+
+    @fuel.setter
+    def fuel(self, turns: int) -> None: ...
 
     @property
     def native(self) -> Native | None: ...
@@ -68,6 +75,14 @@ class _Native:
 
     def __init__(self, artifact: Artifact) -> None:
         self.native = load_native(artifact)
+
+    @property
+    def fuel(self) -> int:
+        return self.native.fuel
+
+    @fuel.setter
+    def fuel(self, turns: int) -> None:
+        self.native.fuel = turns
 
     def _model(self, params: Params) -> Array:
         if params.model is None:
@@ -127,7 +142,17 @@ class _Evaluator(_ByValues):
         except (KeyError, UnicodeDecodeError, ReadError) as e:
             name = artifact.manifest.name
             raise CompileError(error("E0932", f"the artefact `{name}` has no IR: {e}")) from None
-        super().__init__(Marshalled(module.types, Evaluated(module)))
+        self._evaluated = Evaluated(module)
+        self.fuel = int(artifact.manifest.options.get("fuel", 0))
+        super().__init__(Marshalled(module.types, self._evaluated))
+
+    @property
+    def fuel(self) -> int:
+        return self._evaluated.fuel
+
+    @fuel.setter
+    def fuel(self, turns: int) -> None:
+        self._evaluated.fuel = turns
 
 
 class _Modelled(_ByValues):
@@ -148,6 +173,16 @@ class _Modelled(_ByValues):
     @property
     def machine(self) -> ModelledMachine | None:
         return self._machine
+
+    @property
+    def fuel(self) -> int:
+        return self._machine.fuel
+
+    @fuel.setter
+    def fuel(self, turns: int) -> None:
+        from dlc.isa.machine import FUEL
+
+        self._machine.fuel = turns or FUEL
 
     def call(
         self, border: Border, arguments: Arguments, env: Mapping[str, int], params: Params | None

@@ -17,6 +17,8 @@ class Evaluated:
 
     def __init__(self, module: Module) -> None:
         self._program = evaluate.Program(module)
+        self.fuel = 0
+        """Turns that loops without a bound may take in one call, together; 0: as many as usual."""
 
     def dims(self, function: str) -> Sequence[str]:
         return self._program.module.functions[function].dims
@@ -28,7 +30,8 @@ class Evaluated:
         self, entry: str, function: str, args: Sequence[Any], dims: Mapping[str, int]
     ) -> Sequence[Any]:
         try:
-            return evaluate.run(self._program, function, list(args), dims)
+            limits = evaluate.Limits(turns=self.fuel) if self.fuel else None
+            return evaluate.run(self._program, function, list(args), dims, limits=limits)
         except RunError as e:
             raise run_failure(entry, e) from None
 

@@ -86,7 +86,8 @@ class _Writer:
         model = "model, " if self.border.sets else ""
         self.lines += [
             f"    code = call({model}frame.input.address, frame.output.address, "
-            "frame.arena.address, frame.arena.size, frame.error.address)",
+            f"frame.arena.address, frame.arena.size, {self.entry.native.options}, "
+            "frame.error.address)",
             "    if code:",
             "        pool.append(frame)",
             "        return MISS",

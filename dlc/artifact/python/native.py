@@ -14,7 +14,7 @@ from dlc.artifact.items import Item
 from dlc.artifact.python.arena import physical_memory
 from dlc.artifact.python.deliver import Result
 from dlc.artifact.python.errors import failure
-from dlc.artifact.python.frame import FlatRoom, Frame
+from dlc.artifact.python.frame import FlatRoom, Frame, StructBuffer
 from dlc.artifact.python.host import Arguments, tensor_shape
 from dlc.artifact.python.params import Params
 from dlc.artifact.weights.block import ALIGN, aligned_bytes
@@ -44,7 +44,22 @@ class Native:
         self.memory_limit = physical_memory() // 2
         """Bytes of arena that a call may have."""
         self._address_of = address_of
+        self._options = StructBuffer(api.options, api.number)
         self.entries = {e.name: NativeEntry(self, e) for e in api.entries}
+
+    @property
+    def options(self) -> int:
+        """Address of the options that calls get."""
+        return self._options.address
+
+    @property
+    def fuel(self) -> int:
+        """Turns that loops without a bound may take in one call, together; 0: as compiled."""
+        return self._options.get(self._options.struct.offsets[2])
+
+    @fuel.setter
+    def fuel(self, turns: int) -> None:
+        self._options.put(self._options.struct.offsets[2], turns)
 
     def function(self, symbol: str, count: int, result: Any = ctypes.c_int32) -> Any:
         """A function of `count` pointers and sizes."""
@@ -122,7 +137,7 @@ class NativeEntry:
         self.native, self.e = native, e
         self.border: Border = e.border
         own = 1 if e.border.sets else 0
-        self.function = native.function(e.symbol, own + 5)
+        self.function = native.function(e.symbol, own + 6)
         self.bytes_function = native.function(f"{e.symbol}_bytes", own + 4)
         self.pool: list[Frame] = []
         self.arena = 1 << 16
@@ -153,7 +168,7 @@ class NativeEntry:
             rooms.fill(room)
             code = self.function(
                 *head, frame.input.address, frame.output.address, frame.arena.address,
-                frame.arena.size, frame.error.address,
+                frame.arena.size, self.native.options, frame.error.address,
             )  # fmt: skip
             if not code:
                 break

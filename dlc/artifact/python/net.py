@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlc.artifact.border import Border, border_of
+from dlc.artifact.border import border_of
 from dlc.artifact.load import manifest_hash, read_artifact, weights_block
 from dlc.artifact.product import Artifact
 from dlc.artifact.publish import write_file
 from dlc.artifact.python.algebra import Types
 from dlc.artifact.python.backends import back_end
+from dlc.artifact.python.calls import Calls
 from dlc.artifact.python.codec import Codecs
 from dlc.artifact.python.entry import Entry
 from dlc.artifact.python.errors import WeightsError
-from dlc.artifact.python.fast import MISS
-from dlc.artifact.python.host import Arguments
 from dlc.artifact.python.params import Dims, Params
+from dlc.artifact.python.structures import whole_number
 from dlc.artifact.weights.block import fixed_dims
 from dlc.artifact.weights.files import Source, npz_bytes, read_weights, safetensors_bytes
 from dlc.artifact.weights.match import with_given
@@ -44,7 +44,9 @@ class Net:
     """A compiled program in this process. Entries are methods; any number of threads may call them.
 
     `artifact` is what it was made from, `types` the algebraic types, `params` the weights, `dims`
-    their sizes, `entries` the callables by name. `given` are weights that imported models hold."""
+    their sizes, `entries` the callables by name. `given` are weights that imported models hold.
+    An exported function that is called like one of these or like a method is `entries[name]` only.
+    """
 
     def __init__(
         self,
@@ -59,24 +61,27 @@ class Net:
         self.types = Types(m.interface.types)
         self._layout = m.layout
         self._run = back_end(artifact)
-        self._params = params
+        self._calls = Calls(m.name, m.interface, m.layout, self._run)
+        self._calls.params = params
         self.given: Mapping[str, Array] = given or {}
         if params is None:
             found = weights_block(artifact, self._run.native)
             if found is not None:
-                self._params = Params(self._layout, *found)
-        self.lock = Lock()
+                self._calls.params = Params(self._layout, *found)
         schema = Schema.of(m.types)
         codecs = Codecs(m.interface, schema, self.types)
         self.entries: Mapping[str, Entry] = MappingProxyType(
             {
-                e.name: Entry(border_of(e, m.interface, m.types), schema, codecs, self)
+                e.name: Entry(border_of(e, m.interface, m.types), schema, codecs, self._calls)
                 for e in m.interface.entries
             }
         )
-        for name, entry in self.entries.items():
-            if not hasattr(type(self), name):
-                self.__dict__.setdefault(name, entry)
+        own = {*dir(type(self)), *self.__dict__}
+        self.__dict__.update({n: e for n, e in self.entries.items() if n not in own})
+        for name in self.entries:
+            if name in own:
+                message = f"every net has a `{name}` of its own: the exported function is"
+                warnings.warn(f"{message} net.entries[{name!r}]", stacklevel=2)
         self._saved: str | None = None if artifact.path is None else manifest_hash(m)
 
     def __getattr__(self, name: str) -> Entry:
@@ -103,6 +108,19 @@ class Net:
             self._run.native.memory_limit = int(size)
 
     @property
+    def fuel(self) -> int:
+        """Turns that loops without a bound may take in one call, all together (on the accelerator's
+        model, units of work); 0: as many as usual."""
+        return self._run.fuel
+
+    @fuel.setter
+    def fuel(self, turns: int) -> None:
+        n = whole_number("fuel", turns)
+        if not 0 <= n < 2**63:
+            raise ValueError(f"fuel is {n}: it must be 0 or a number of turns")
+        self._run.fuel = n
+
+    @property
     def machine(self) -> ModelledMachine | None:
         """The modelled machine of a net for the accelerator, with its settings; None for others."""
         return self._run.machine
@@ -119,22 +137,14 @@ class Net:
     @property
     def params(self) -> Params:
         """The weights. Raises WeightsError where there are none yet."""
-        if self._params is None:
-            if not self._layout.weights:
-                return Params.empty(self._layout, {})
-            raise WeightsError(
-                f"{self.artifact.manifest.name} has no weights yet: "
-                "call net.init(seed, …) or net.load(weights)",
-                status="weights",
-            )
-        return self._params
+        return self._calls.present()
 
     @property
     def dims(self) -> Dims:
         """The sizes of the parameters, and those that were bound when compiling."""
         numbers = dict(self._fixed())
-        if self._params is not None:
-            numbers.update(self._params.dims)
+        if self._calls.params is not None:
+            numbers.update(self._calls.params.dims)
         return Dims(MappingProxyType(numbers))
 
     def _fixed(self) -> dict[str, int]:
@@ -164,7 +174,7 @@ class Net:
         if strange:
             raise TypeError(f"no parameter set `{strange[0]}`: there is {', '.join(names)}")
         given = {**(dims or {}), **sizes}
-        before = params = self._params
+        before = params = self._calls.params
         if params is None or given or not sets:
             params = Params.empty(self._layout, self._sizes(given))
         for i, s in enumerate(self.interface.parameter_sets):
@@ -178,7 +188,7 @@ class Net:
                 self._run.initialise(s.name, s.init, params, _signed(seed + i * STEP))
                 for name, x in kept.items():
                     params[name] = x
-        self._params = params
+        self._calls.params = params
         return params
 
     def _from_file(
@@ -205,8 +215,8 @@ class Net:
         known: dict[str, int] = {}
         for s in self.interface.parameter_sets:
             known.update(s.defaults)
-        if self._params is not None:
-            known.update(self._params.dims)
+        if self._calls.params is not None:
+            known.update(self._calls.params.dims)
         fixed = self._fixed()
         known.update(fixed)
         for name, n in self._named(given, "init").items():
@@ -233,8 +243,8 @@ class Net:
             bound = {**known, **bound}
             weights = weights.arrays()
         arrays = with_given(read_weights(weights), self.given)
-        self._params = Params.matched(self._layout, arrays, bound)
-        return self._params
+        self._calls.params = Params.matched(self._layout, arrays, bound)
+        return self._calls.params
 
     def _named(self, given: Mapping[str, int], call: str) -> dict[str, int]:
         """Numbers by the full names of dims."""
@@ -246,66 +256,6 @@ class Net:
                 raise TypeError(f"{call}: {name} is {'one of' if hits else 'none of'} {names}")
             out[hits[0]] = int(n)
         return out
-
-    # -- calls (what entries ask of their runner)
-
-    def binding(self, given: Mapping[str, Any]) -> Params:
-        params = self._params
-        if not given:
-            return self.params
-        others = {name: _params_of(name, x) for name, x in given.items() if x is not None}
-        sets = [s.name for s in self.interface.parameter_sets]
-        for name, other in others.items():
-            if other.layout.identity != self._layout.identity:
-                raise WeightsError(
-                    f"`{name}` has other weights than this program", status="weights"
-                )
-        if set(others) == set(sets) and len({id(o) for o in others.values()}) == 1:
-            return next(iter(others.values()))
-        if not others:
-            return self.params
-        return self._mixed(params, others, sets)
-
-    def _mixed(
-        self, params: Params | None, others: Mapping[str, Params], sets: list[str]
-    ) -> Params:
-        """Parameters whose sets come from different places."""
-        sources = {s: others.get(s, params) for s in sets}
-        dims: dict[str, int] = {}
-        for s in self.interface.parameter_sets:
-            source = sources[s.name]
-            if source is None:
-                raise WeightsError(f"`{s.name}` has no weights yet", status="weights")
-            for d in s.dims:
-                if dims.setdefault(d, source.dims[d]) != source.dims[d]:
-                    message = f"`{s.name}` has {d} = {source.dims[d]}, another set {dims[d]}"
-                    raise WeightsError(message, status="weights")
-        known = {s: p for s, p in sources.items() if p is not None}
-        return Params.mixed(self._layout, dims, known)
-
-    def run(
-        self,
-        border: Border,
-        arguments: Arguments,
-        env: Mapping[str, int],
-        params: Params | None,
-    ) -> tuple[list[Any], dict[int, Any]]:
-        return self._run.call(border, arguments, env, params)
-
-    def fast(self, border: Border) -> Callable[[tuple[Any, ...]], Any] | None:
-        call = self._run.fast(border.entry.name)
-        if call is None:
-            return None
-        if not border.sets:
-            return lambda args: call(*args, None, None)
-
-        def with_model(args: tuple[Any, ...]) -> Any:
-            params = self._params
-            if params is None or not params.model_at:
-                return MISS
-            return call(*args, params.model_at, params.dims)
-
-        return with_model
 
     # -- files
 
@@ -322,10 +272,10 @@ class Net:
             self._saved = manifest_hash(self.artifact.manifest)
 
     def _with_weights(self) -> Artifact:
-        if self._params is None or not self._layout.weights:
+        if self._calls.params is None or not self._layout.weights:
             return self.artifact
-        data = self._params.whole(self._layout).tobytes()
-        dims = MappingProxyType(dict(self._params.dims))
+        data = self._calls.params.whole(self._layout).tobytes()
+        dims = MappingProxyType(dict(self._calls.params.dims))
         manifest = replace(self.artifact.manifest, dims=dims)
         return replace(self.artifact, manifest=manifest).with_contents({"weights": data})
 
@@ -346,14 +296,6 @@ def revive(path: str, hash_: str) -> Net:
     if manifest_hash(artifact.manifest) != hash_:
         raise CompileError(error("E0932", f'"{path}" has changed since the net was pickled'))
     return Net(artifact)
-
-
-def _params_of(name: str, x: Any) -> Params:
-    if isinstance(x, Params):
-        return x
-    if isinstance(x, Net):
-        return x.params
-    raise TypeError(f"`{name}` must be the parameters of a net, not {type(x).__name__}")
 
 
 def _signed(n: int) -> int:

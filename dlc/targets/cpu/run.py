@@ -56,7 +56,7 @@ class ErrorRecord(ctypes.Structure):
 
 RawFunction = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-    ctypes.c_int64, ctypes.c_void_p,
+    ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
 )  # fmt: skip
 
 ALIGN = 64
@@ -161,7 +161,7 @@ class Compiled:
         error = ErrorRecord(size=ctypes.sizeof(ErrorRecord))
         code: int = self._raw[fn.name](
             call.dims.ctypes.data, ctypes.addressof(call.args), ctypes.addressof(call.outs),
-            arena.ctypes.data, arena.nbytes, ctypes.addressof(error),
+            arena.ctypes.data, arena.nbytes, 0, ctypes.addressof(error),
         )  # fmt: skip
         if code:
             raise CallError(

@@ -45,7 +45,7 @@ int main(void) {
         out.result.children = new_children;
         out.result.Leaf_word.data = new_words;
         out.result.Leaf_word.rows = LEAVES;
-        status = net_mirror(&in, &out, arena, bytes, &error);
+        status = net_mirror(&in, &out, arena, bytes, NULL, &error);
         for (i = 0; i < EDGE; i++) {
             if (arena[bytes + i] != 0x5A || arena[-1 - (int)i] != 0x5A) {
                 printf("touched outside of %lu bytes\n", (unsigned long)bytes);

@@ -19,7 +19,7 @@ static int call(unsigned char *arena, size_t bytes, float *y) {
     in.x.dims[0] = 2;
     out.result.data = y;
     out.result.capacity = 3;
-    return (int)net_linear(&model, &in, &out, arena, bytes, NULL);
+    return (int)net_linear(&model, &in, &out, arena, bytes, NULL, NULL);
 }
 
 static void *work(void *unused) {

@@ -58,50 +58,50 @@ static void linear(void) {
     out.result.capacity = 3;
     say("bytes", net_linear_bytes(&model, &in, &need, &how, &error), &error);
     printf("bytes %d, kind %d\n", need <= ARENA, (int)how);
-    say("linear", net_linear(&model, &in, &out, arena, need, &error), &error);
+    say("linear", net_linear(&model, &in, &out, arena, need, NULL, &error), &error);
     printf("needed what it said: %d\n", error.got == (int64_t)need);
     floats("y", y, out.result.dims[0]);
     train.rate = 0.5f;
-    say("train", net_train(&model, &train, &trained, arena, ARENA, &error), &error);
+    say("train", net_train(&model, &train, &trained, arena, ARENA, NULL, &error), &error);
     printf("loss = %g\n", (double)trained.result);
-    say("linear", net_linear(&model, &in, &out, arena, ARENA, NULL), &error);
+    say("linear", net_linear(&model, &in, &out, arena, ARENA, NULL, NULL), &error);
     floats("y", y, 3);
 
     /* What a caller can get wrong. */
     in.x.dims[0] = 5;
-    say("shape", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("shape", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     in.x.dims[0] = -1;
-    say("negative", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("negative", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     in.x.dims[0] = 2;
     in.x.data = NULL;
-    say("null", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("null", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     in.x.data = (const float *)(const void *)((const char *)x + 1);
-    say("misaligned", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("misaligned", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     in.x.data = x;
     out.result.capacity = 2;
-    say("space", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("space", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     out.result.capacity = 3;
     out.result.data = (float *)(void *)(block + 128);
-    say("overlap", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("overlap", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     out.result.data = x;
-    say("overlap", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("overlap", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     out.result.data = (float *)(void *)arena;
-    say("overlap", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("overlap", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     out.result.data = y;
-    say("arena", net_linear(&model, &in, &out, arena + 4, ARENA - 64, &error), &error);
-    say("arena", net_linear(&model, &in, &out, arena, 100, &error), &error);
-    say("arena", net_linear(&model, &in, &out, NULL, 64, &error), &error);
-    say("in", net_linear(&model, NULL, &out, arena, ARENA, &error), &error);
-    say("out", net_linear(&model, &in, NULL, arena, ARENA, &error), &error);
-    say("model", net_linear(NULL, &in, &out, arena, ARENA, &error), &error);
+    say("arena", net_linear(&model, &in, &out, arena + 4, ARENA - 64, NULL, &error), &error);
+    say("arena", net_linear(&model, &in, &out, arena, 100, NULL, &error), &error);
+    say("arena", net_linear(&model, &in, &out, NULL, 64, NULL, &error), &error);
+    say("in", net_linear(&model, NULL, &out, arena, ARENA, NULL, &error), &error);
+    say("out", net_linear(&model, &in, NULL, arena, ARENA, NULL, &error), &error);
+    say("model", net_linear(NULL, &in, &out, arena, ARENA, NULL, &error), &error);
     in.size -= 4;
-    say("size", net_linear(&model, &in, &out, arena, ARENA, &error), &error);
+    say("size", net_linear(&model, &in, &out, arena, ARENA, NULL, &error), &error);
     in.size += 4;
     out.abi ^= 1u;
-    printf("abi: %s\n", net_status_text(net_linear(&model, &in, &out, arena, ARENA, &error)));
+    printf("abi: %s\n", net_status_text(net_linear(&model, &in, &out, arena, ARENA, NULL, &error)));
     out.abi ^= 1u;
     error.size = 8;
-    printf("error: %s\n", net_status_text(net_linear(&model, &in, &out, arena, ARENA, &error)));
+    printf("error: %s\n", net_status_text(net_linear(&model, &in, &out, arena, ARENA, NULL, &error)));
     error = net_no_error();
 
     /* Weights that are none. */
@@ -121,7 +121,7 @@ static void linear(void) {
     say("weights", net_model_init(&model, block, size, &error), &error);
     block[80] ^= 0x20u;
     say("weights", net_model_init(&model, block, size, &error), &error);
-    say("read-only", net_train(&model, &train, &trained, arena, ARENA, &error), &error);
+    say("read-only", net_train(&model, &train, &trained, arena, ARENA, NULL, &error), &error);
     dims.m_O = -1;
     printf("no size: %lu\n", (unsigned long)net_model_bytes(&dims));
     free(raw);
@@ -139,13 +139,13 @@ static void in_place(void) {
     scale.x.data = x;
     scale.x.dims[0] = 3;
     scale.k = 2;
-    say("scale", net_scale(&scale, &nothing, arena, ARENA, &error), &error);
+    say("scale", net_scale(&scale, &nothing, arena, ARENA, NULL, &error), &error);
     floats("x", x, 3);
     step.n = &n;
-    say("step", net_step(&step, &before, arena, ARENA, &error), &error);
+    say("step", net_step(&step, &before, arena, ARENA, NULL, &error), &error);
     printf("n = %d, was %d\n", (int)n, (int)before.result);
     step.n = NULL;
-    say("step", net_step(&step, &before, arena, ARENA, &error), &error);
+    say("step", net_step(&step, &before, arena, ARENA, NULL, &error), &error);
 }
 
 static void structures(void) {
@@ -164,11 +164,11 @@ static void structures(void) {
     active.result.indices = indices;
     active.result.values = values;
     active.result.capacity = 4;
-    say("events", net_events(&events, &active, arena, ARENA, &error), &error);
+    say("events", net_events(&events, &active, arena, ARENA, NULL, &error), &error);
     printf("%ld of %ld: %d %d\n", (long)active.result.count, (long)active.result.size,
            (int)indices[0], (int)indices[1]);
     active.result.capacity = 1;
-    say("events", net_events(&events, &active, arena, ARENA, &error), &error);
+    say("events", net_events(&events, &active, arena, ARENA, NULL, &error), &error);
 
     inflow.g.nodes = 3;
     inflow.g.arcs = 2;
@@ -181,12 +181,12 @@ static void structures(void) {
     sums.result.capacity = 6;
     say("sizes", net_inflow_sizes(&inflow, &sums, &error), &error);
     printf("[%ld, %ld]\n", (long)sums.result.dims[0], (long)sums.result.dims[1]);
-    say("inflow", net_inflow(&inflow, &sums, arena, ARENA, &error), &error);
+    say("inflow", net_inflow(&inflow, &sums, arena, ARENA, NULL, &error), &error);
     floats("y", y, 3);
     dst[1] = 3;
-    say("inflow", net_inflow(&inflow, &sums, arena, ARENA, &error), &error);
+    say("inflow", net_inflow(&inflow, &sums, arena, ARENA, NULL, &error), &error);
     inflow.g.nodes = 4;
-    say("inflow", net_inflow(&inflow, &sums, arena, ARENA, &error), &error);
+    say("inflow", net_inflow(&inflow, &sums, arena, ARENA, NULL, &error), &error);
 
     rows.s.rows = 3;
     rows.s.starts = starts;
@@ -195,12 +195,12 @@ static void structures(void) {
     rows.x.dims[0] = 3;
     totals.result.data = y;
     totals.result.capacity = 3;
-    say("rows", net_rows(&rows, &totals, arena, ARENA, &error), &error);
+    say("rows", net_rows(&rows, &totals, arena, ARENA, NULL, &error), &error);
     floats("y", y, 3);
     starts[1] = 2;
-    say("rows", net_rows(&rows, &totals, arena, ARENA, &error), &error);
+    say("rows", net_rows(&rows, &totals, arena, ARENA, NULL, &error), &error);
     starts[3] = 7;
-    say("rows", net_rows(&rows, &totals, arena, ARENA, &error), &error);
+    say("rows", net_rows(&rows, &totals, arena, ARENA, NULL, &error), &error);
 }
 
 static void trees(void) {
@@ -225,41 +225,41 @@ static void trees(void) {
     out.result.children = new_children;
     out.result.Leaf_word.data = new_words;
     out.result.Leaf_word.rows = 3;
-    say("mirror", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("mirror", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     printf("%ld nodes, root %ld:", (long)out.result.nodes, (long)out.result.root);
     for (i = 0; i < 3; i++) {
         printf(" %d", (int)new_words[i]);
     }
     printf("\n");
     out.result.nodes = 3;
-    say("small", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("small", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     out.result.nodes = 5;
     out.result.Leaf_word.rows = 1;
     out.result.child_count = 4;
-    say("small", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("small", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     printf("wanted %ld words\n", (long)out.result.Leaf_word.rows);
     out.result.nodes = 5;
     out.result.child_count = 4;
     out.result.Leaf_word.rows = 3;
     children[3] = 0;
-    say("shared", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("shared", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     children[3] = 4;
-    say("cyclic", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("cyclic", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     children[3] = 3;
     tags[2] = 77;
-    say("tag", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("tag", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     tags[2] = NET_TREE_LEAF;
     in.t.root = 5;
-    say("root", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("root", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     in.t.root = 4;
     in.t.Leaf_word.rows = 2;
-    say("rows", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("rows", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     in.t.Leaf_word.rows = 3;
     in.t.nodes = -1;
-    say("count", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("count", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
     in.t.nodes = 5;
     out.result.tags = tags;
-    say("overlap", net_mirror(&in, &out, arena, ARENA, &error), &error);
+    say("overlap", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
 }
 
 static void lists(void) {
@@ -278,7 +278,7 @@ static void lists(void) {
     upto.n = 5;
     numbers.result.items.data = items;
     numbers.result.items.rows = 5;
-    say("upto", net_upto(&upto, &numbers, arena, ARENA, &error), &error);
+    say("upto", net_upto(&upto, &numbers, arena, ARENA, NULL, &error), &error);
     printf("%ld: %d .. %d\n", (long)numbers.result.length, (int)items[0], (int)items[4]);
     longer.xs.length = 5;
     longer.xs.items.data = items;
@@ -286,7 +286,7 @@ static void lists(void) {
     longer.x = 9;
     longest.xs.items.data = more;
     longest.xs.items.rows = 6;
-    say("longer", net_longer(&longer, &longest, arena, ARENA, &error), &error);
+    say("longer", net_longer(&longer, &longest, arena, ARENA, NULL, &error), &error);
     printf("%ld: %d .. %d\n", (long)longest.xs.length, (int)more[0], (int)more[5]);
     total.xs.length = 3;
     total.xs.items.data = rows;
@@ -296,13 +296,13 @@ static void lists(void) {
     total.x0.dims[0] = 2;
     sum.result.data = y;
     sum.result.capacity = 2;
-    say("total", net_total(&total, &sum, arena, ARENA, &error), &error);
+    say("total", net_total(&total, &sum, arena, ARENA, NULL, &error), &error);
     floats("y", y, 2);
     total.xs.items.dims[0] = 3;
-    say("total", net_total(&total, &sum, arena, ARENA, &error), &error);
+    say("total", net_total(&total, &sum, arena, ARENA, NULL, &error), &error);
     total.xs.items.dims[0] = 2;
     total.xs.length = 4;
-    say("total", net_total(&total, &sum, arena, ARENA, &error), &error);
+    say("total", net_total(&total, &sum, arena, ARENA, NULL, &error), &error);
     maybe.o.nodes = 1;
     maybe.o.tags = &tag;
     maybe.o.Some_value.data = &value;
@@ -311,7 +311,7 @@ static void lists(void) {
     same.result_0.tags = &new_tag;
     same.result_0.Some_value.data = &new_value;
     same.result_0.Some_value.rows = 1;
-    say("maybe", net_maybe(&maybe, &same, arena, ARENA, &error), &error);
+    say("maybe", net_maybe(&maybe, &same, arena, ARENA, NULL, &error), &error);
     printf("%g %g\n", (double)new_value, (double)same.result_1);
 }
 
@@ -326,17 +326,17 @@ static void failures(void) {
     float x[3];
 
     in.i = 3;
-    say("within", net_within(&in, &out, arena, ARENA, &error), &error);
+    say("within", net_within(&in, &out, arena, ARENA, NULL, &error), &error);
     least.x = 0.5f;
-    say("at_least", net_at_least(&least, &got, arena, ARENA, &error), &error);
+    say("at_least", net_at_least(&least, &got, arena, ARENA, NULL, &error), &error);
     draw.key = 5;
     draw.n = 3;
     drawn.result.data = x;
     drawn.result.capacity = 3;
-    say("draw", net_draw(&draw, &drawn, arena, ARENA, &error), &error);
+    say("draw", net_draw(&draw, &drawn, arena, ARENA, NULL, &error), &error);
     floats("x", x, 3);
     draw.n = -1;
-    say("draw", net_draw(&draw, &drawn, arena, ARENA, &error), &error);
+    say("draw", net_draw(&draw, &drawn, arena, ARENA, NULL, &error), &error);
     printf("strange: %s\n", net_status_text(99));
 }
 

@@ -26,6 +26,7 @@ from dlc.artifact.python.structures import Graph, Rows, Segs, Sparse
 from dlc.diag import CompileError
 from dlc.driver.build import Program, build
 from dlc.driver.options import Options
+from dlc.driver.python import compile
 from tests.unit.artifact.zoo import INTERFACE, MODULE
 
 F = np.float32
@@ -365,3 +366,21 @@ def test_frames_are_returned_after_a_failure(artifacts: dict[str, Any]) -> None:
         with pytest.raises(BoundsError):
             net.within(7)
     assert net.within(2) == 3.0
+
+
+# -- names
+
+
+def test_exports_that_are_called_like_something_of_every_net() -> None:
+    source = "".join(
+        f"export fn {n}(x: f32) -> f32:\n    return x + {i}.0\n"
+        for i, n in enumerate(("init", "types", "params", "run", "save", "lock"))
+    )
+    for target in ("cpu", "evaluate"):
+        with pytest.warns(UserWarning) as said:
+            net = compile(source, target, level=0)  # type: ignore[arg-type]
+        assert [str(w.message).split("`")[1] for w in said] == ["init", "types", "params", "save"]
+        assert "net.entries['init']" in str(said[0].message)
+        assert [float(e(F(1))) for e in net.entries.values()] == [1, 2, 3, 4, 5, 6]
+        assert net.run(1) == 4 and net.lock(1) == 6 and list(net.types) == []
+        assert {*net.entries} <= {*dir(net)}

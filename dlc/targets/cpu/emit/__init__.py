@@ -18,7 +18,7 @@ from dlc.targets.cpu.emit.entry import emit_entry
 from dlc.targets.cpu.emit.functions import emit_function
 from dlc.targets.cpu.emit.groups import emission_order, emit_group
 from dlc.targets.cpu.emit.statements import STATEMENTS
-from dlc.targets.cpu.emit.unit import EmitOptions, Unit, entry_symbol
+from dlc.targets.cpu.emit.unit import DEFAULT_FUEL, EmitOptions, Unit, entry_symbol
 from dlc.targets.cpu.llvm import Function, Target
 from dlc.targets.cpu.schema import Schema
 
@@ -56,4 +56,4 @@ def emit(
     return Emitted(unit.module.text(), entries, unit.schema)
 
 
-__all__ = ["EmitOptions", "Emitted", "emit", "entry_symbol"]
+__all__ = ["DEFAULT_FUEL", "EmitOptions", "Emitted", "emit", "entry_symbol"]

@@ -21,7 +21,7 @@ HEAP = 0
 ROOM = 8
 """i64: the least number of bytes that were ever free between frames and heap."""
 FUEL = 16
-"""i64: turns left for loops without a bound."""
+"""i64: turns left for loops without a bound; `LIMIT` is how many there were."""
 CODE, LINE, COLUMN = 24, 28, 32
 """i32: status, and where in the source."""
 GOT, WANT = 40, 48
@@ -32,7 +32,9 @@ SIZE = 64
 """i64: bytes of the arena."""
 ARGUMENT = 72
 """ptr: the name of the argument that is being read, which comes before `WHAT`; or null."""
-CONTEXT_BYTES = 80
+LIMIT = 80
+"""i64: turns that loops without a bound may take."""
+CONTEXT_BYTES = 88
 
 ALIGN = 64
 """The arena starts at a multiple of this, and is a multiple long."""

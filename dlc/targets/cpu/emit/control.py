@@ -124,16 +124,29 @@ def emit_loop(b: Body, s: Loop) -> None:
     again, done = f.label("loop"), f.label("pool")
     f.start(again)
     with b.region():
-        if b.unit.options.fuel:
-            at = context.field(f, b.ctx, context.FUEL)
-            left = f.sub(f.load(INDEX, at), 1)
-            f.store(left, at)
-            b.check(f.icmp("sge", left, 0), "fuel", b.fn.loc, 0, b.unit.options.fuel, "loop")
+        if not s.visits:
+            _spend(b)
         b.block(s.body)
         f.branch_if(b.get(s.go), again, done)
     if interrupted:
         b.forget()
     f.start(done)
+
+
+def _spend(b: Body) -> None:
+    """One turn of a loop that may have no end."""
+    f = b.f
+    at = context.field(f, b.ctx, context.FUEL)
+    left = f.sub(f.load(INDEX, at), 1)
+    f.store(left, at)
+    good, bad = f.label("ok"), f.label("bad")
+    f.branch_if(f.icmp("sge", left, 0), good, bad)
+    f.start(bad)
+    limit = f.load(INDEX, context.field(f, b.ctx, context.LIMIT))
+    loc = b.fn.loc
+    context.fail(f, b.ctx, "fuel", loc.line, loc.column, f.add(limit, 1), limit, "turns of a loop")
+    f.branch(b.unwind)
+    f.start(good)
 
 
 # -- moves and checks -----------------------------------------------------------------------------

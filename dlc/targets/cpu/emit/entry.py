@@ -1,12 +1,13 @@
 """Raw entries: the C functions through which a module is called.
 
 `i32 <prefix>_raw_<name>(const int64_t *dims, const void *const *args, void *const *outs,
-uint8_t *arena, int64_t arena_bytes, dlc_error *err)`
+uint8_t *arena, int64_t arena_bytes, int64_t fuel, dlc_error *err)`
 
 `dims` are the function's dim parameters, `args` one pointer for each of its `in` and `inout`
 parameters, `outs` one for each result (null for those that take a parameter's place); all in order.
 A scalar is pointed to; a tensor is dense and row-major. The arena starts at a multiple of 64 and is
-a multiple of 64 bytes long. `err` may be null; after success its `got` is the number of arena
+a multiple of 64 bytes long. `fuel` is how many turns loops without a bound may take, all together,
+0 for as many as the module says. `err` may be null; after success its `got` is the number of arena
 bytes that the call needed.
 
 `dlc_error` is { uint32 size; int32 code; uint32 line, column; int64 got, want; char what[64]; }.
@@ -35,7 +36,7 @@ ERR_CODE, ERR_LINE, ERR_COLUMN, ERR_GOT, ERR_WANT, ERR_WHAT, ERR_BYTES = 4, 8, 1
 
 _PARAMS = (
     ("ptr", "dims"), ("ptr", "args"), ("ptr", "outs"), ("ptr", "arena"), (INDEX, "bytes"),
-    ("ptr", "err"),
+    (INDEX, "fuel"), ("ptr", "err"),
 )  # fmt: skip
 
 
@@ -71,12 +72,13 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     name = entry_symbol(unit.options.prefix, fn.name)
     subprogram = unit.subprogram(name, fn)
     f = Builder(unit.module, name, "i32", _PARAMS, linkage=unit.options.raw, subprogram=subprogram)
-    dims, args, outs, given, bytes_, err = f.params
+    dims, args, outs, given, bytes_, fuel, err = f.params
     # Null is the answer of an allocation that failed, so the arena is never there.
     none = f.let("ptr", f"inttoptr i64 {context.ALIGN} to ptr")
     arena = f.select(f.icmp("eq", given, Value("ptr", "null")), none, given)
     ctx = f.alloca("i8", context.CONTEXT_BYTES, 8)
-    _start_context(f, ctx, arena, bytes_, unit.options.fuel)
+    fuel = f.select(f.icmp("eq", fuel, 0), f.index(unit.options.fuel), fuel)
+    _start_context(f, ctx, arena, bytes_, fuel)
     unwind = f.label("unwind")
     described = (subprogram, fn.loc)
     b = Body(unit, f, fn, ctx, lambda: arena, emitters, unwind, described=described)
@@ -107,11 +109,12 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     return f.define()
 
 
-def _start_context(f: Builder, ctx: Value, arena: Value, bytes_: Value, fuel: int) -> None:
+def _start_context(f: Builder, ctx: Value, arena: Value, bytes_: Value, fuel: Value) -> None:
     zero = Value("i32", "0")
     f.store(f.gep("i8", arena, bytes_), context.field(f, ctx, context.HEAP))
     f.store(bytes_, context.field(f, ctx, context.ROOM))
-    f.store(Value(INDEX, str(fuel)), context.field(f, ctx, context.FUEL))
+    f.store(fuel, context.field(f, ctx, context.FUEL))
+    f.store(fuel, context.field(f, ctx, context.LIMIT))
     for at in (context.CODE, context.LINE, context.COLUMN):
         f.store(zero, context.field(f, ctx, at))
     f.store(bytes_, context.field(f, ctx, context.SIZE))

@@ -25,17 +25,20 @@ from dlc.targets.cpu.llvm.module import Linkage
 from dlc.targets.cpu.schema import Schema
 from dlc.typesys.dtypes import DType
 
+DEFAULT_FUEL = 1 << 32
+"""Seconds of the tightest loop, and more turns than any that is meant to end takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmitOptions:
     """`prefix` begins every exported symbol. `poison` fills frames at entry and heap at release
-    with NaNs. `fuel`, if not 0, is the number of turns that loops without a bound may take in one
-    call, together; beyond it the status is `fuel`. `debug` maps instructions to source lines. `raw`
-    is the linkage of the raw entries: internal where the module has an interface of its own."""
+    with NaNs. `fuel` is the number of turns that loops without a bound may take in one call,
+    together, if the caller does not say; beyond it the status is `fuel`. `debug` maps
+    instructions to source lines. `raw` is the linkage of the raw entries: internal where the module has an interface of its own."""
 
     prefix: str = "net"
     poison: bool = False
-    fuel: int = 0
+    fuel: int = DEFAULT_FUEL
     debug: bool = False
     raw: Linkage = "external"
 

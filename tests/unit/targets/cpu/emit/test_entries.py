@@ -59,7 +59,7 @@ class Raw:
     def __call__(self, flat: Flat, dims: int = 2) -> tuple[str, ErrorRecord, int]:
         library, symbol = self.compiled.library, self.compiled.emitted.entries["main"]
         function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4, ctypes.c_int64,
-                                    ctypes.c_void_p)(library.address(symbol))  # fmt: skip
+                                    ctypes.c_int64, ctypes.c_void_p)(library.address(symbol))  # fmt: skip
         args = (ctypes.c_void_p * 1)(ctypes.addressof(flat.record))
         out = np.zeros(1, np.int32)
         outs = (ctypes.c_void_p * 1)(out.ctypes.data)
@@ -68,7 +68,7 @@ class Raw:
         error = ErrorRecord(size=ctypes.sizeof(ErrorRecord))
         code = function(
             size.ctypes.data, ctypes.addressof(args), ctypes.addressof(outs), arena.ctypes.data,
-            arena.nbytes, ctypes.addressof(error),
+            arena.nbytes, 0, ctypes.addressof(error),
         )  # fmt: skip
         return STATUS[code], error, int(out[0])
 
