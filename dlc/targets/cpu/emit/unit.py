@@ -34,7 +34,8 @@ class EmitOptions:
     """`prefix` begins every exported symbol. `poison` fills frames at entry and heap at release
     with NaNs. `fuel` is the number of turns that loops without a bound may take in one call,
     together, if the caller does not say; beyond it the status is `fuel`. `debug` maps
-    instructions to source lines. `raw` is the linkage of the raw entries: internal where the module has an interface of its own."""
+    instructions to source lines. `raw` is the linkage of the raw entries: internal where the module
+    has an interface of its own."""
 
     prefix: str = "net"
     poison: bool = False
