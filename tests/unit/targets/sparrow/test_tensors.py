@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dlc.targets.sparrow import SparrowError, run_entry
 from tests.unit.targets.cpu.emit import test_tensors as cases
 from tests.unit.targets.cpu.emit.test_tensors import *  # noqa: F403
-from dlc.targets.sparrow import SparrowError, run_entry
 from tests.unit.targets.sparrow.agreement import agree, agree_or_refused, main
 
 
