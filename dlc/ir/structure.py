@@ -24,7 +24,8 @@ STRUCTURED = ("if", "match", "for", "loop", "map", "call", "yield", "return", *G
 """The operations that have no card."""
 
 _ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "if": (), "match": ("cases",), "for": ("exits", "reverse", "init_dims"), "loop": ("init_dims",),
+    "if": (), "match": ("cases",),
+    "for": ("exits", "reverse", "init_dims"), "loop": ("init_dims", "visits"),
     "map": ("shape", "indexed"), "call": ("fn", "dims"), "yield": ("dims",), "return": ("dims",),
     "value_and_grad": ("fn", "dims", "wrt", "rows"), "vjp": ("fn", "dims", "wrt", "rows"),
     "jvp": ("fn", "dims", "wrt"),
@@ -283,6 +284,7 @@ def _flags(v: Attr) -> bool:
 
 
 _KINDS = {
-    "cases": _texts, "exits": _flag, "reverse": _flag, "init_dims": _dims, "shape": _dims,
+    "cases": _texts, "exits": _flag, "visits": _flag,
+    "reverse": _flag, "init_dims": _dims, "shape": _dims,
     "indexed": _flag, "fn": _text, "dims": _dims, "wrt": _ints, "rows": _flags,
 }  # fmt: skip

@@ -234,7 +234,7 @@ class _Emitter:
     def repeat(self, op: Op) -> None:
         go = Reg(BOOL, "go")
         dims = self.enter(op)
-        self.w.put(Loop(self.turn(op, dims, go), go))
+        self.w.put(Loop(self.turn(op, dims, go), go, op.attr_flag("visits")))
         self.bind(op.dims, dims)
 
     def enter(self, op: Op) -> list[Reg]:

@@ -111,7 +111,8 @@ def _dim(w: Writer, op: Op) -> None:
 
 
 def _as_dim(w: Writer, op: Op) -> None:
-    w.put(BindDim(op.dims[0], w.reg(op.operands[0]), op.loc))
+    bound = op.attr_dim("at_most") if "at_most" in op.attrs else None
+    w.put(BindDim(op.dims[0], w.reg(op.operands[0]), bound, op.loc))
 
 
 def _assert(w: Writer, op: Op) -> None:
@@ -390,7 +391,7 @@ def _list_pop(w: Writer, op: Op) -> None:
 def _list_fill(w: Writer, op: Op) -> None:
     """A dim can't be negative, so one is bound to the number of elements."""
     t, home = _list_type(op.result), w.places.reg(op.result)
-    w.put(BindDim(w.fresh_dim(), w.reg(op.operands[0]), op.loc))
+    w.put(BindDim(w.fresh_dim(), w.reg(op.operands[0]), None, op.loc))
     w.put(ListNew(home, t, op.loc))
     count = w.places.arg(op.operands[0])
     outer = w.begin()

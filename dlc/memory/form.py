@@ -126,10 +126,12 @@ class DimValue:
 
 @dataclass(frozen=True, eq=False)
 class BindDim:
-    """Defines the dim `name` as `src` from here on; status `shape` if negative."""
+    """Defines the dim `name` as `src` from here on; status `shape` if negative. Not more than
+    `at_most`, where that is known."""
 
     name: str
     src: Reg
+    at_most: Dim | None = None
     loc: Loc = NOWHERE
 
 
@@ -392,10 +394,12 @@ class For:
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """Runs the body, again while `go` is true after it."""
+    """Runs the body, again while `go` is true after it. `visits`: at most once for each node of the
+    function's one algebraic parameter."""
 
     body: Block
     go: Reg
+    visits: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -176,7 +176,7 @@ def reads(s: Statement) -> tuple[Home, ...]:
         return tuple(_homes((outs, s.ins, s.attrs, s.scratch)))
     if isinstance(s, Call):
         return tuple(_homes((s.dims, s.args, s.outs, s.keep)))
-    skip = {"loc", "dst", "columns", "name"}
+    skip = {"loc", "dst", "columns", "name", "at_most"}
     return tuple(h for f in fields(s) if f.name not in skip for h in _homes(getattr(s, f.name)))
 
 

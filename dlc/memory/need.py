@@ -30,7 +30,8 @@ Status = Literal["exact", "bound", "unbounded"]
 class Need:
     """The bytes that a call takes of the arena at its peak, and that it leaves on the heap, besides
     the arguments themselves. Formulas in the function's dims, in `arg.<name>` for whole-number
-    parameters and `len.<name>` for the lengths of lists; None if nothing bounds it, for `reason`.
+    parameters, `len.<name>` for the lengths of lists and `nodes.<name>` for the nodes of algebraic
+    arguments; None if nothing bounds it, for `reason`.
     """
 
     status: Status
@@ -54,9 +55,27 @@ class Needs:
         need = self.of[name]
         if need.peak is None:
             raise Unbounded(need.reason)
-        table = _Table(self, env)
+        table = _Table(self, {**env, **self._nodes(name, args)})
         last = max((i for i, a in enumerate(args) if isinstance(a, AdtValue)), default=-1)
         return need.status, table.evaluate("peak", name, tuple(args[: last + 1]))
+
+    def _nodes(self, name: str, args: Sequence[Any]) -> dict[str, int]:
+        """The number of nodes of each algebraic argument, by the name that formulas give it."""
+        params = [p for p in self.functions[name].params if p.mode != "out"]
+        out: dict[str, int] = {}
+        for i, (p, a) in enumerate(zip(params, args, strict=False)):
+            if isinstance(a, AdtValue):
+                out[f"nodes.{p.name or i}"] = _count(a)
+        return out
+
+
+def _count(v: AdtValue) -> int:
+    """How many constructors a value is made of; a part that occurs twice counts twice."""
+    total, work = 0, [v]
+    while work:
+        total += 1
+        work += [f for f in work.pop().fields if isinstance(f, AdtValue)]
+    return total
 
 
 def needs(m: BModule) -> Needs:

@@ -56,6 +56,9 @@ def print_function(fn: BFunction, *, locations: bool = True) -> str:
     return _Printer(fn, locations).function()
 
 
+OPTIONAL = frozenset({"at_most", "visits"})
+"""Fields that are written with their names, and only if they say something."""
+
 _LANES = {"input": "in", "temp": "t", "index": "i"}
 
 
@@ -127,6 +130,8 @@ class _Printer:
             v = getattr(s, f.name)
             if f.name == "loc":
                 loc = v
+            elif f.name in OPTIONAL:
+                parts += [f.name, self.value(v)] if v else []
             elif any(v is b for b in blocks):
                 parts.append(f"{{\n{self.block(v, depth + 1)}{pad}}}")
             elif isinstance(s, Switch) and v is s.cases:

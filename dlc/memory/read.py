@@ -14,7 +14,7 @@ import numpy as np
 from dlc.ir.core import NOWHERE, Attr, Loc, freeze_attrs
 from dlc.ir.reader import read_module as read_ir
 from dlc.memory import form as f
-from dlc.memory.print import keyword
+from dlc.memory.print import OPTIONAL, keyword
 from dlc.typesys.dims import ZERO, Dim, DimError, parse_dim
 from dlc.typesys.dtypes import DTYPES
 from dlc.typesys.types import AdtType, ListType, TensorType, Type
@@ -221,7 +221,9 @@ class _Reader:
         for x in fields(c):
             if x.name == "loc":
                 continue
-            if x.name == "cases":
+            if x.name in OPTIONAL:
+                given.update({x.name: self.value()} if self.accept(x.name) else {})
+            elif x.name == "cases":
                 given["cases"] = self.cases()
             elif x.name in _BLOCKS and c is not f.Map:
                 given[x.name] = self.block()

@@ -70,7 +70,7 @@ Headers = Mapping[str, int]
 @dataclass(frozen=True)
 class Summary:
     """A function's peak and what it leaves; what is known of its results, by position: whole
-    numbers, and lengths of lists."""
+    numbers, and lengths of lists; the most that its result dims can be."""
 
     peak: Cost
     left: Cost
@@ -79,6 +79,7 @@ class Summary:
     lengths: tuple[Dim | None, ...]
     changing: frozenset[tuple[str, str]] = frozenset()
     """(function, name) of whole numbers and lengths that differ from call to call of the group."""
+    dims: tuple[Dim | None, ...] = ()
 
 
 Found = Mapping[str, "Summary | Unbounded"]
@@ -125,7 +126,8 @@ class _Twin:
         values = tuple(self.s.numbers.get(r) for r in results)
         lengths = tuple(self.length(r) for r in results)
         changing = frozenset(self.changing)
-        return Summary(self.s.peak, self.s.used(), self.s.exact, values, lengths, changing)
+        dims = tuple(map(self.known, self.fn.result_dims))
+        return Summary(self.s.peak, self.s.used(), self.s.exact, values, lengths, changing, dims)
 
     # -- what is known
 
@@ -135,6 +137,18 @@ class _Twin:
         if unknown:
             raise Unbounded(f"{why} depends on {unknown[0]}, which data decides")
         return d.substitute(self.s.dims)
+
+    def known(self, d: Dim) -> Dim | None:
+        """The dim in the function's own names, if it can be said."""
+        if all(n in self.s.dims for n in d.symbols()):
+            return d.substitute(self.s.dims)
+        return None
+
+    def nodes(self, path: Path | None) -> Dim | None:
+        """At most how many nodes a part of an argument has."""
+        if path is None:
+            return None
+        return Dim.sym(f"nodes.{self.fn.params[path[0]].name or path[0]}")
 
     def number(self, x: ScalarArg) -> Dim | None:
         if isinstance(x, Reg):
@@ -186,8 +200,7 @@ class _Twin:
         self.set(s.dst, self.number(s.value))
 
     def dim_value(self, s: DimValue) -> None:
-        known = all(n in self.s.dims for n in s.dim.symbols())
-        self.set(s.dst, s.dim.substitute(self.s.dims) if known else None)
+        self.set(s.dst, self.known(s.dim))
 
     def move(self, s: Move) -> None:
         number, home, path = (t.get(s.src) for t in (self.s.numbers, self.s.homes, self.s.paths))
@@ -212,6 +225,11 @@ class _Twin:
 
     def bind_dim(self, s: BindDim) -> None:
         known = self.s.numbers.get(s.src)
+        if known is None:
+            known = self.s.bounds.get(s.src)
+            if known is None and s.at_most is not None:
+                known = self.known(s.at_most)
+            self.s.exact = self.s.exact and known is None
         if known is not None:
             self.s.dims[s.name] = known
         else:
@@ -223,9 +241,9 @@ class _Twin:
                 self.s.forget(h)
         for name in s.dims:
             # As many as there is room for, which is what the destination says.
-            bound = s.outs[0].shape[0] if isinstance(s.outs[0], View) else None
-            if bound is not None and all(n in self.s.dims for n in bound.symbols()):
-                self.s.dims[name] = bound.substitute(self.s.dims)
+            bound = self.known(s.outs[0].shape[0]) if isinstance(s.outs[0], View) else None
+            if bound is not None:
+                self.s.dims[name] = bound
                 self.s.exact = False
 
     def alloc(self, s: Alloc) -> None:
@@ -267,7 +285,10 @@ class _Twin:
         self.s.exact = False
 
     def list_len(self, s: ListLen) -> None:
-        self.set(s.dst, self.length(s.list) if self.s.exact else None)
+        length = self.length(s.list)
+        self.set(s.dst, length if self.s.exact else None)
+        if length is not None:
+            self.s.bounds[s.dst] = length
 
     def list_copy(self, s: ListCopy) -> None:
         length = self.length(s.src)
@@ -333,11 +354,18 @@ class _Twin:
 
     def counted(self, s: For) -> None:
         lo, hi = self.number(s.lo), self.number(s.hi)
+        sure = hi is not None
+        if hi is None and isinstance(s.hi, Reg):
+            hi = self.s.bounds.get(s.hi)
         turns = hi - lo if lo is not None and hi is not None else None
-        self.turns(s, s.index, turns, early=s.go is not None)
+        self.turns(s, s.index, turns, early=s.go is not None or not sure)
 
     def loop(self, s: Loop) -> None:
-        self.turns(s, None, None, early=True)
+        most_turns: Dim | None = None
+        if s.visits:
+            trees = [i for i, p in enumerate(self.fn.params) if isinstance(p.type, AdtType)]
+            most_turns = self.nodes((trees[0],)) if len(trees) == 1 else None
+        self.turns(s, None, most_turns, early=True)
 
     def turns(self, s: For | Loop, index: Reg | None, turns: Dim | None, *, early: bool) -> None:
         """One turn run over formulas, from unknown registers and lists of any length; then as many
@@ -470,6 +498,9 @@ class _Twin:
         for i, (a, p) in enumerate(_given(s, callee)):
             if isinstance(a, Reg) and a in self.s.paths:
                 paths[i] = self.s.paths[a]
+            nodes = self.nodes(paths.get(i))
+            if nodes is not None:
+                bind[f"nodes.{p.name or i}"] = nodes
             number = self.number(a) if not isinstance(a, View) else None
             if number is not None:
                 bind[f"arg.{p.name or i}"] = number
@@ -510,8 +541,11 @@ class _Twin:
             if length is not None and isinstance(t, ListType):
                 if all(n in bind for n in length.symbols()):
                     self.follow(r, length.substitute(bind), t)
-        for d in s.defines:
+        bounds = known.dims if known is not None else (None,) * len(s.defines)
+        for d, most_of in zip(s.defines, bounds, strict=True):
             self.s.dims.pop(d, None)
+            if most_of is not None and all(n in bind for n in most_of.symbols()):
+                self.s.dims[d] = most_of.substitute(bind)
 
 
 def _given(s: Call, callee: BFunction) -> list[tuple[Operand | Immediate, Param]]:

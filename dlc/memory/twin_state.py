@@ -26,6 +26,8 @@ class State:
     peak: Cost = NOTHING
     exact: bool = True
     numbers: dict[Reg, Dim] = field(default_factory=dict[Reg, Dim])
+    bounds: dict[Reg, Dim] = field(default_factory=dict[Reg, Dim])
+    """The most that a number can be, where it is not known."""
     dims: dict[str, Dim] = field(default_factory=dict[str, Dim])
     homes: dict[Reg, int] = field(default_factory=dict[Reg, int])
     lists: dict[int, FollowedList] = field(default_factory=dict[int, FollowedList])
@@ -34,8 +36,8 @@ class State:
     def copy(self) -> State:
         lists = {k: replace(l) for k, l in self.lists.items()}
         return State(
-            self.heap, self.peak, self.exact, dict(self.numbers), dict(self.dims),
-            dict(self.homes), lists, dict(self.paths),
+            self.heap, self.peak, self.exact, dict(self.numbers), dict(self.bounds),
+            dict(self.dims), dict(self.homes), lists, dict(self.paths),
         )  # fmt: skip
 
     def used(self) -> Cost:
@@ -52,6 +54,7 @@ class State:
 
     def forget(self, r: Reg) -> None:
         self.numbers.pop(r, None)
+        self.bounds.pop(r, None)
         self.homes.pop(r, None)
         self.paths.pop(r, None)
 
@@ -83,6 +86,7 @@ def joined(ends: list[State]) -> State:
     out.exact = same and all(e.exact for e in ends)
     out.heap, out.peak = most(*(e.heap for e in ends)), most(*(e.peak for e in ends))
     out.numbers = {r: d for r, d in first.numbers.items() if _agree(ends, "numbers", r, d)}
+    out.bounds = {r: d for r, d in first.bounds.items() if _agree(ends, "bounds", r, d)}
     out.dims = {n: d for n, d in first.dims.items() if _agree(ends, "dims", n, d)}
     out.homes = {r: k for r, k in first.homes.items() if _agree(ends, "homes", r, k)}
     out.paths = {r: p for r, p in first.paths.items() if _agree(ends, "paths", r, p)}

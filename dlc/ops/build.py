@@ -128,10 +128,11 @@ class Builder:
         """A dim's value as a scalar."""
         return term.dim(self, Dim.of(d), dtype)
 
-    def as_dim(self, v: Value, hint: str = "k") -> Dim:
-        """A fresh dim whose value is the scalar's."""
+    def as_dim(self, v: Value, hint: str = "k", *, at_most: Dim | None = None) -> Dim:
+        """A fresh dim whose value is the scalar's, known to be at most `at_most`."""
         name = self.names.fresh(hint)
-        self.emit_op("as_dim", (v,), {}, (), (name,))
+        attrs: dict[str, Attr] = {} if at_most is None else {"at_most": at_most}
+        self.emit_op("as_dim", (v,), attrs, (), (name,))
         return Dim.sym(name)
 
     # -- regions
@@ -244,10 +245,17 @@ class Builder:
         return self._loop("for", (lo, hi, *inits), body, body.params[1:], attrs, init_dims)
 
     def loop(
-        self, inits: Sequence[Value], body: Region, *, init_dims: Sequence[Dim] = ()
+        self,
+        inits: Sequence[Value],
+        body: Region,
+        *,
+        init_dims: Sequence[Dim] = (),
+        visits: bool = False,
     ) -> tuple[Value, ...]:
-        """`body(carries…)`, which yields `(go, carries…)`, until go is false; the final carries."""
-        return self._loop("loop", inits, body, body.params, {}, init_dims)
+        """`body(carries…)`, which yields `(go, carries…)`, until go is false; the final carries.
+        `visits` says that no two turns take the same node of the function's one structure."""
+        attrs: dict[str, Attr] = {"visits": True} if visits else {}
+        return self._loop("loop", inits, body, body.params, attrs, init_dims)
 
     def _loop(
         self,

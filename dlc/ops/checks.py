@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlc.diag import InternalError
 from dlc.ir.core import Op, Value
 from dlc.ops.card import (
     Batched,
@@ -35,20 +36,26 @@ class _Check(Card):
 
 
 class AsDim(_Check):
-    """Defines a dim: the value of a scalar. Fails (`shape`) if it is negative."""
+    """Defines a dim: the value of a scalar. Fails (`shape`) if it is negative.
 
-    name, operands, binds = "as_dim", ("v",), ("k",)
+    `at_most` is a bound that whoever wrote the operation knows; it says how much memory will do."""
+
+    name, operands, attributes, binds = "as_dim", ("v",), ("at_most?",), ("k",)
     traits = frozenset({Trait.EFFECT, Trait.BINDS_DIMS})
     batching = "refused"
 
     def infer(self, site: Site) -> tuple[Type, ...]:
         need_index(site, 0, 0)
+        if "at_most" in site.attrs:
+            site.attr_dim("at_most")
         return ()
 
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         n = int(args[0])
         if n < 0:
             raise RunError("shape", f"a size of {n}", n, 0)
+        if "at_most" in run.op.attrs and n > run.dim("at_most"):
+            raise InternalError(f"a size of {n}", stage="evaluate", op="as_dim")
         run.bound[run.op.dims[0]] = n
         return ()
 

@@ -50,7 +50,6 @@ AFTER_AUTODIFF: tuple[Pass, ...] = (
 BATCHING: tuple[Pass, ...] = (
     LEVELS,  # after autodiff: a branch that is not taken must not reach a gradient
     PRUNE,
-    INLINE,
     FOLD,
     CSE,
     LICM,

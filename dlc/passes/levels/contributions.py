@@ -52,10 +52,20 @@ def contributions(
     return rest, tuple(out)
 
 
+def is_threaded(fn: Function, p: int, r: int, body: Straight) -> bool:
+    """Whether parameter `p` is an accumulator that result `r` hands back: only ever added to."""
+    try:
+        _Chain(fn, p, r, body).run()
+    except Refused:
+        return False
+    return True
+
+
 class _Chain:
     def __init__(self, fn: Function, p: int, r: int, body: Straight) -> None:
         self.fn, self.p, self.r, self.body = fn, p, r, body
         self.links: set[Op] = set()
+        self.passed = 0
         self.users: dict[Value, list[Op]] = {}
         for op in body.ops:
             for v in dict.fromkeys(op.operands):
@@ -75,6 +85,8 @@ class _Chain:
             cur = nxt
         if self.users.get(cur):
             raise Refused("an accumulator is read", self.fn.loc)
+        if self.passed != len(self.body.calls):
+            raise Refused("a call adds to an accumulator of its own", self.fn.loc)
         return tuple(out)
 
     def step(self, cur: Value, users: list[Op], out: list[Contribution]) -> Value | None:
@@ -83,6 +95,7 @@ class _Chain:
             (op,) = users
             if op.name == "call" and op.attr_str("fn") == self.fn.name:
                 passed = [i for i, v in enumerate(op.operands) if v is cur]
+                self.passed += 1
                 return op.results[self.r] if passed == [self.p] else None
             found = _link(op, cur)
             if found is None:

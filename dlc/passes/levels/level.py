@@ -12,19 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dlc.ir.core import AdtDecl, Attr, Function, Module, Op, Value, freeze_attrs
+from dlc.ir.core import Function, Module, Op, Value, freeze_attrs
 from dlc.ir.names import DimNames
 from dlc.ir.rewrite import rewrite_function
 from dlc.ops.build import Builder
-from dlc.ops.card import Batched, NotBatchable, Rows
+from dlc.ops.card import Batched, NotBatchable
 from dlc.passes.effects import Effects
-from dlc.passes.levels.deferred import Adder, needed
 from dlc.passes.levels.pairs import only_from, recursive, second_of
-from dlc.passes.levels.recursion import Recursion, first_half, residuals, second_half
+from dlc.passes.levels.recursion import Recursion, first_half, second_half, without_unread
 from dlc.passes.levels.schedule import Schedule, Visits, schedule_function
 from dlc.passes.levels.specialise import Refused
-from dlc.passes.levels.sweeps import Sweeps
 from dlc.passes.levels.times import Time, times
+from dlc.passes.levels.write import builder, sweep_name, write_sweeps
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import AdtType, substitute_type
 
@@ -43,13 +42,13 @@ def batch_levels(module: Module) -> Module:
 
 @dataclass(frozen=True)
 class _Level:
-    """A level form: what callers of the recursion call instead. `shape` is the schedule and `kept`
-    the residuals of each case, in the dims and with the values of the results."""
+    """A level form: what callers of the recursion call instead. `functions` are those it
+    calls; `shape` is the schedule and `tables` the residuals of each case, as its body has them."""
 
     fn: Function
-    ups: tuple[int, ...]
+    functions: tuple[Function, ...]
     shape: Schedule | None = None
-    kept: tuple[Mapping[Value, Batched], ...] = ()
+    tables: tuple[Mapping[Value, Batched], ...] = ()
 
 
 class _Batcher:
@@ -82,13 +81,14 @@ class _Batcher:
             if name is None or (name and name not in recursive(self.module)):
                 raise Refused("the structure it returns is used elsewhere", fn.loc)
             if name:
-                if not only_from(self.module, name, fn.name, first.roles.structure):
-                    raise Refused("its second half is used elsewhere", fn.loc)
                 second = second_half(first, self.module.functions[name], self.module.types)
-        made = self.write_first(first, effects, second is not None)
-        fns = [made.fn]
+                if not only_from(self.module, first, second):
+                    raise Refused("its second half is used elsewhere", fn.loc)
+        first = without_unread(first, second)
+        made = self.write_first(first, second, effects)
+        fns = [made.fn, *made.functions]
         if second is not None:
-            fns.append(self.write_second(second, made, effects))
+            fns += self.write_second(second, made, effects)
         sched = self.schedule(_visits(first))[0]
         before = self.module
         self.module = self.with_functions([sched, *fns])
@@ -112,63 +112,36 @@ class _Batcher:
 
     # -- writing
 
-    def write_first(self, rec: Recursion, effects: Effects, paired: bool) -> _Level:
-        fn, types = rec.fn, self.module.types
-        b = _builder(fn, types, fn.params)
-        params = dict(zip(fn.params, b.params, strict=True))
-        v = _visits(rec)
-        sfn, pattern = self.schedule(v)
-        results = b.call(sfn.signature, (params[fn.params[rec.roles.node]],),
-                         tuple(map(Dim.sym, sfn.dims)))  # fmt: skip
-        dims = tuple(map(Dim.sym, b.ops[-1].dims))
-        shape = pattern.with_values(results, dims)
-        leaves: list[dict[Value, Batched]] = []
-        for case, rows in zip(rec.cases, shape.cases, strict=True):
-            known: list[Batched] = [Rows(x) for x in rows.payload]
-            leaves.append(dict(zip(case.leaves, known, strict=True)))
-        sweeps = Sweeps(b, rec, shape, params, leaves, effects)
-        s = rec.roles.structure
-        kept = [residuals(c.results[s]) if s is not None and paired else () for c in rec.cases]
-        more = [needed(p.case, p.time) for p in sweeps.parts]
-        sweeps.write([[*a, *m] for a, m in zip(kept, more, strict=True)])
-        out = [sweeps.result(r) for r in rec.roles.up]
-        out += _accumulated(b, sweeps, rec, params)
+    def write_first(self, rec: Recursion, second: Recursion | None, effects: Effects) -> _Level:
+        """The first half: makes the schedule, and goes over it."""
+        fn = rec.fn
+        b = builder(fn, self.module.types, fn.params)
+        sfn, pattern = self.schedule(_visits(rec))
+        here = tuple(map(Dim.sym, sfn.dims))
+        results = b.call(sfn.signature, (b.params[rec.roles.nodes[0]],), here)
+        shape = pattern.with_values(results, tuple(map(Dim.sym, b.ops[-1].dims)))
+        kept: Sequence[Sequence[Value]] = [() for _ in rec.cases]
+        if second is not None:
+            kept = [c.leaves for c in second.cases]
+        made = write_sweeps(rec, shape, None, kept, effects, self.module.types)
+        rest = [p for i, p in enumerate(b.params) if i not in rec.roles.nodes]
+        dims = (*map(Dim.sym, fn.dims), *shape.dims)
+        out = b.call(made.fn.signature, (*rest, *shape.values()), dims)
+        plain = len(rec.roles.up) + len(rec.roles.acc)
         pairs = tuple((p, len(rec.roles.up) + n) for n, (p, _) in enumerate(rec.roles.acc))
-        if not paired:
-            return _Level(_function(b, fn, out, (), pairs), rec.roles.up)
-        tables = [{x: sweeps.table(n, x) for x in xs} for n, xs in enumerate(kept)]
-        flat = [x.value for t in tables for x in t.values()]
-        out += [*shape.values(payload=False), *flat]
-        return _Level(_function(b, fn, out, shape.dims, pairs), rec.roles.up, shape, tuple(tables))
+        if second is None:
+            return _Level(_function(b, fn, out, (), pairs), made.functions)
+        results = (*out[:plain], *shape.values(payload=False), *out[plain:])
+        level = _function(b, fn, results, shape.dims, pairs)
+        return _Level(level, made.functions, shape, made.tables)
 
-    def write_second(self, rec: Recursion, first: _Level, effects: Effects) -> Function:
+    def write_second(self, rec: Recursion, first: _Level, effects: Effects) -> Sequence[Function]:
         """The second half: takes the schedule and the residuals instead of the structure."""
-        fn, shape = rec.fn, first.shape
-        assert shape is not None
-        kept = [p for i, p in enumerate(fn.params) if i != rec.roles.node]
-        names = tuple(d.name or "" for d in shape.dims)
-        tables = [x.value for t in first.kept for x in t.values()]
-        given = [*shape.values(payload=False), *tables]
-        b = _builder(fn, self.module.types, [*kept, *given], names)
-        params = dict(zip(kept, b.params, strict=False))
-        mine = iter(b.params[len(kept) :])
-        here = shape.with_values(
-            [next(mine) for _ in shape.values(payload=False)], shape.dims, payload=False
-        )
-        leaves: list[dict[Value, Batched]] = []
-        for t in first.kept:
-            leaves.append({v: type(x)(next(mine)) for v, x in t.items()})
-        sweeps = Sweeps(b, rec, here, params, leaves, effects)
-        sweeps.write([needed(p.case, p.time) for p in sweeps.parts])
-        ups = {r: sweeps.result(r) for r in rec.roles.up}
-        accs = dict(zip((r for _, r in rec.roles.acc), _accumulated(b, sweeps, rec, params),
-                        strict=True))  # fmt: skip
-        out = [ups[r] if r in ups else accs[r] for r in range(len(fn.result_types))]
-        at = {p: kept.index(fn.params[p]) for p, _ in rec.roles.acc}
-        pairs = tuple((at[p], r) for p, r in rec.roles.acc)
-        attrs: dict[str, Attr] = {"inout": pairs} if pairs else {}
-        body = b.return_(*out)
-        return b.function(_name(fn), (*fn.dims, *names), body, attrs=attrs, loc=fn.loc)
+        assert first.shape is not None
+        kept = [() for _ in rec.cases]
+        return write_sweeps(
+            rec, first.shape, first.tables, kept, effects, self.module.types
+        ).functions
 
     # -- callers
 
@@ -190,7 +163,7 @@ class _Batcher:
         fn = rec.fn
         if rec.roles.structure is not None:
             raise Refused("it returns a structure to the outside", fn.loc)
-        b = _builder(fn, self.module.types, fn.params)
+        b = builder(fn, self.module.types, fn.params)
         results = b.call(made.fn.signature, b.params, tuple(map(Dim.sym, fn.dims)))
         order = [*rec.roles.up, *(r for _, r in rec.roles.acc)]
         body = b.return_(*(results[order.index(r)] for r in range(len(order))))
@@ -239,10 +212,10 @@ class _Relink:
     def call_second(self, op: Op) -> Op:
         assert self.second is not None
         self.hit = True
-        node = self.second.roles.node
-        more, dims = self.given[op.operands[node]]
-        rest = tuple(v for i, v in enumerate(op.operands) if i != node)
-        attrs = freeze_attrs({"fn": _name(self.second.fn), "dims": (*op.attr_dims(), *dims)})
+        nodes = self.second.roles.nodes
+        more, dims = self.given[op.operands[nodes[0]]]
+        rest = tuple(v for i, v in enumerate(op.operands) if i not in nodes)
+        attrs = freeze_attrs({"fn": sweep_name(self.second.fn), "dims": (*op.attr_dims(), *dims)})
         return Op("call", (*rest, *more), op.results, attrs, (), (), op.loc)
 
 
@@ -250,24 +223,10 @@ def _name(fn: Function) -> str:
     return f"{fn.name}.levels"
 
 
-def _builder(
-    fn: Function, types: Mapping[str, AdtDecl], params: Sequence[Value], dims: Sequence[str] = ()
-) -> Builder:
-    b = Builder(types, DimNames((*fn.dims, *dims)), fn.loc)
-    return b.nested([p.type for p in params], [p.hint for p in params])
-
-
 def _visits(rec: Recursion) -> Visits:
-    t = rec.fn.params[rec.roles.node].type
+    t = rec.node.type
     assert isinstance(t, AdtType)
     return Visits(t, rec.visits, tuple(case.fields for case in rec.cases))
-
-
-def _accumulated(
-    b: Builder, sweeps: Sweeps, rec: Recursion, params: Mapping[Value, Value]
-) -> list[Value]:
-    add = Adder(b, sweeps)
-    return [add.add(n, params[rec.params[p]]) for n, (p, _) in enumerate(rec.roles.acc)]
 
 
 def _function(

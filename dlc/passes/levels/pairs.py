@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dlc.ir.core import Function, Module, Op, Region, Value, walk
 from dlc.passes.effects import calls
-from dlc.typesys.types import AdtType
+from dlc.passes.levels.recursion import Recursion
 
 
 def recursive(module: Module) -> tuple[str, ...]:
@@ -58,15 +58,18 @@ def users(r: Region, v: Value) -> Iterator[Op]:
             yield op
 
 
-def only_from(module: Module, second: str, first: str, result: int) -> bool:
-    """Whether every call of `second` from outside takes apart what `first` returned."""
-    for fn, op in outside_calls(module, second):
+def only_from(module: Module, first: Recursion, second: Recursion) -> bool:
+    """Whether every call of the second half from outside takes apart what a call of the first
+    returned, for the same node."""
+    assert first.roles.structure is not None
+    (node,), (structure, *again) = first.roles.nodes, second.roles.nodes
+    for fn, op in outside_calls(module, second.fn.name):
         made = {
-            o.results[result]
+            o.results[first.roles.structure]: o.operands[node]
             for o in walk(fn.body)
-            if o.name == "call" and o.attr_str("fn") == first
+            if o.name == "call" and o.attr_str("fn") == first.fn.name
         }
-        structures = [v for v in op.operands if isinstance(v.type, AdtType)]
-        if len(structures) != 1 or structures[0] not in made:
+        came_from = made.get(op.operands[structure])
+        if came_from is None or any(op.operands[i] is not came_from for i in again):
             return False
     return True

@@ -2,10 +2,10 @@
 
 | role | parameter or result | in the level form |
 |---|---|---|
-| node | the structure that the recursion goes down | rows of tables |
+| node | the structure that the recursion goes down (in two forms) | rows of tables |
 | same | passed on unchanged | the same for all rows |
 | down | anything else that is passed on | a table, filled from the root |
-| acc | paired `inout`, threaded through all calls | contributions of all rows, added at the end |
+| acc | paired `inout`, handed from call to call | contributions of all rows, added at the end |
 | up | a tensor result | a table, filled from the leaves |
 | structure | one structure result | its tensors become tables |
 """
@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from dlc.ir.core import AdtDecl, Function, Op, Value
+from dlc.ir.core import AdtDecl, Constructor, Function, Op, Value
 from dlc.passes.batch import free_operands
 from dlc.passes.effects import Effects
-from dlc.passes.levels.contributions import Contribution, contributions
+from dlc.passes.levels.contributions import Contribution, contributions, is_threaded
 from dlc.passes.levels.specialise import (
     Child,
     Link,
@@ -37,7 +37,7 @@ from dlc.typesys.types import AdtType, TensorType
 class Roles:
     """Numbers of parameters and results, by role; `acc` are (parameter, result)."""
 
-    node: int
+    nodes: tuple[int, ...]
     same: tuple[int, ...]
     down: tuple[int, ...]
     acc: tuple[tuple[int, int], ...]
@@ -67,7 +67,8 @@ class Case:
     added: tuple[tuple[Contribution, ...], ...]
     """For each accumulator what the case adds."""
     fields: tuple[int, ...] = ()
-    """The fields that `leaves` are, in a first half."""
+    node: Made | None = None
+    """Of a first half: the fields that `leaves` are, and the node as its body sees it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Recursion:
     """For each case and slot the field of the node that is visited (of a first half)."""
 
     @property
+    def node(self) -> Value:
+        """The first of the parameters that are nodes."""
+        return self.fn.params[self.roles.nodes[0]]
+
+    @property
     def params(self) -> tuple[Value, ...]:
         return self.fn.params
 
@@ -88,81 +94,103 @@ def first_half(fn: Function, types: Mapping[str, AdtDecl], effects: Effects) -> 
     node = _node_param(fn)
     t = fn.params[node].type
     assert isinstance(t, AdtType)
-    bodies: list[Straight] = []
-    leaves: list[dict[int, Value]] = []
-    for c in types[t.name].constructors:
-        if c.dims:
-            raise Refused(f"{c.name} has sizes of its own", fn.loc)
-        symbols: list[Symbol] = []
-        field_types = types[t.name].field_types(t, c.name)
-        for i, (f, ft) in enumerate(zip(c.fields, field_types, strict=True)):
-            if ft == t:
-                symbols.append(Child(i))
-            elif isinstance(ft, TensorType):
-                symbols.append(Value(ft, f.name))
-            else:
-                symbols.append(Opaque(f.name))
-        bodies.append(specialise(fn, {fn.params[node]: Made(c.name, tuple(symbols))}, types))
-        leaves.append({i: s for i, s in enumerate(symbols) if isinstance(s, Value)})
+    made = [_fields(t, c, types, fn) for c in types[t.name].constructors]
+    bodies = [specialise(fn, {fn.params[node]: m}, types) for m in made]
     _need_order(fn, bodies, effects)
-    visits: list[tuple[int, ...]] = []
-    for body in bodies:
-        fields: list[int] = []
-        for c in body.calls:
-            at = c.args[node]
-            if not isinstance(at, Child):
-                raise Refused("it recurses on more than the node's parts", c.op.loc)
-            fields.append(at.field)
-        visits.append(tuple(fields))
-    roles = _roles(fn, node, bodies)
-    names = [c.name for c in types[t.name].constructors]
+    visits = tuple(tuple(_child(c, node) for c in body.calls) for body in bodies)
+    roles = _roles(fn, (node,), bodies)
     cases: list[Case] = []
-    for name, own, body in zip(names, leaves, bodies, strict=True):
-        read = {v for op in body.ops for v in free_operands(op)}
-        for r in body.results:
-            read.update((r,) if isinstance(r, Value) else _values(r))
-        used = {i: v for i, v in own.items() if v in read}
-        case = _case(fn, roles, name, tuple(used.values()), body, range(len(body.calls)))
-        cases.append(replace(case, fields=tuple(used)))
-    return Recursion(fn, roles, tuple(cases), tuple(visits))
+    for m, body in zip(made, bodies, strict=True):
+        own = {i: s for i, s in enumerate(m.fields) if isinstance(s, Value)}
+        leaves = tuple(own.values())
+        case = _case(fn, roles, m.constructor, leaves, body, range(len(body.calls)))
+        cases.append(replace(case, fields=tuple(own), node=m))
+    return Recursion(fn, roles, tuple(cases), visits)
+
+
+def _fields(t: AdtType, c: Constructor, types: Mapping[str, AdtDecl], fn: Function) -> Made:
+    """A node of the constructor whose tensors are values and whose parts are children."""
+    if c.dims:
+        raise Refused(f"{c.name} has sizes of its own", fn.loc)
+    symbols: list[Symbol] = []
+    for i, (f, ft) in enumerate(zip(c.fields, types[t.name].field_types(t, c.name), strict=True)):
+        if ft == t:
+            symbols.append(Child(i))
+        elif isinstance(ft, TensorType):
+            symbols.append(Value(ft, f.name))
+        else:
+            symbols.append(Opaque(f.name))
+    return Made(c.name, tuple(symbols))
 
 
 def second_half(first: Recursion, fn: Function, types: Mapping[str, AdtDecl]) -> Recursion:
-    """The function as a recursion over the structure that `first` returns: the same nodes, whose
-    structure is known case by case. Raises Refused."""
+    """The function as a recursion over the structure that `first` returns, and perhaps over the
+    nodes again: the same nodes, whose structure is known case by case. Raises Refused."""
     roles = first.roles
     assert roles.structure is not None
-    t = first.fn.result_types[roles.structure]
-    params = [i for i, p in enumerate(fn.params) if isinstance(p.type, AdtType)]
-    if len(params) != 1 or fn.params[params[0]].type != t or fn.dims != first.fn.dims:
+    residual, node = first.fn.result_types[roles.structure], first.node.type
+    nodes = sorted(
+        (i for i, p in enumerate(fn.params) if isinstance(p.type, AdtType)),
+        key=lambda i: fn.params[i].type != residual,
+    )
+    types_of = [fn.params[i].type for i in nodes]
+    if types_of[:1] != [residual] or any(t != node for t in types_of[1:]):
         raise Refused("the second half takes other structures", fn.loc)
-    (node,) = params
+    if fn.dims != first.fn.dims or residual == node:
+        raise Refused("the second half takes other structures", fn.loc)
     bodies: list[Straight] = []
-    for case in first.cases:
-        made = case.results[roles.structure]
-        body = specialise(fn, {fn.params[node]: made}, types)
-        slots = [_link(c, node) for c in body.calls]
-        if sorted(slots) != list(range(len(case.calls))):
+    slots: list[list[int]] = []
+    for case, fields in zip(first.cases, first.visits, strict=True):
+        assert case.node is not None
+        given: dict[Value, Symbol] = {fn.params[i]: case.node for i in nodes[1:]}
+        given[fn.params[nodes[0]]] = case.results[roles.structure]
+        body = specialise(fn, given, types)
+        own = [_link(c, nodes[0]) for c in body.calls]
+        if sorted(own) != list(range(len(case.calls))):
             raise Refused("the second half does not visit every node once", fn.loc)
+        for c, slot in zip(body.calls, own, strict=True):
+            if any(_child(c, i) != fields[slot] for i in nodes[1:]):
+                raise Refused("the second half goes another way", c.op.loc)
         bodies.append(body)
-    second = _roles(fn, node, bodies)
+        slots.append(own)
+    second = _roles(fn, tuple(nodes), bodies)
     if second.structure is not None:
         raise Refused("the second half makes a structure", fn.loc)
-    cases = [
-        _case(fn, second, c.constructor, residuals(c.results[roles.structure]), body,
-              [_link(k, node) for k in body.calls])
-        for c, body in zip(first.cases, bodies, strict=True)
-    ]  # fmt: skip
+    cases: list[Case] = []
+    for case, body, own in zip(first.cases, bodies, slots, strict=True):
+        stored = residuals(case.results[roles.structure])
+        read = reads(body)
+        leaves = (*stored, *(v for v in case.leaves if v in read and v not in stored))
+        cases.append(_case(fn, second, case.constructor, leaves, body, own))
     return Recursion(fn, second, tuple(cases))
 
 
+def without_unread(first: Recursion, second: Recursion | None) -> Recursion:
+    """The first half without fields that neither half looks at."""
+    cases: list[Case] = []
+    for n, case in enumerate(first.cases):
+        read = set(second.cases[n].leaves if second else ())
+        read |= {v for op in case.ops for v in free_operands(op)}
+        read |= {v for c in case.calls for v in c.op.operands}
+        read |= {v for adds in case.added for c in adds for v in c.values}
+        read |= {v for s in case.results for v in _values(s)}
+        used = [(f, v) for f, v in zip(case.fields, case.leaves, strict=True) if v in read]
+        fields, leaves = tuple(f for f, _ in used), tuple(v for _, v in used)
+        cases.append(replace(case, fields=fields, leaves=leaves))
+    return replace(first, cases=tuple(cases))
+
+
+def reads(body: Straight) -> set[Value]:
+    return {v for op in body.ops for v in free_operands(op)}
+
+
 def residuals(s: Symbol) -> tuple[Value, ...]:
-    """The tensors in a structure, each once, in order. Raises Refused for other parts than those
-    and what calls returned."""
+    """The tensors in a structure, each once, in order. Raises Refused for other parts than those,
+    what calls returned, and parts of the node."""
     for x in _parts(s):
         if isinstance(x, Value) and not isinstance(x.type, TensorType):
             raise Refused("it returns lists inside a structure")
-        if isinstance(x, (Child, Opaque)):
+        if isinstance(x, Opaque):
             raise Refused("it returns parts of its structure")
     return _values(s)
 
@@ -189,6 +217,13 @@ def _link(c: SelfCall, node: int) -> int:
     return at.call
 
 
+def _child(c: SelfCall, node: int) -> int:
+    at = c.args[node]
+    if not isinstance(at, Child):
+        raise Refused("it recurses on more than the node's parts", c.op.loc)
+    return at.field
+
+
 def _node_param(fn: Function) -> int:
     found = [i for i, p in enumerate(fn.params) if isinstance(p.type, AdtType)]
     if len(found) != 1:
@@ -210,13 +245,15 @@ def _need_order(fn: Function, bodies: Iterable[Straight], effects: Effects) -> N
                 raise Refused("it calls what may fail", op.loc)
 
 
-def _roles(fn: Function, node: int, bodies: list[Straight]) -> Roles:
+def _roles(fn: Function, nodes: tuple[int, ...], bodies: list[Straight]) -> Roles:
     calls = [c for b in bodies for c in b.calls]
-    acc = _pairs(fn)
+    acc = tuple(
+        (p, r) for p, r in _pairs(fn) if all(is_threaded(fn, p, r, body) for body in bodies)
+    )
     same: list[int] = []
     down: list[int] = []
     for i, p in enumerate(fn.params):
-        if i == node or i in (a for a, _ in acc):
+        if i in nodes or i in (a for a, _ in acc):
             continue
         if all(c.args[i] is p for c in calls):
             same.append(i)
@@ -237,7 +274,7 @@ def _roles(fn: Function, node: int, bodies: list[Straight]) -> Roles:
             raise Refused("it returns lists or several structures", fn.loc)
     if fn.result_dims:
         raise Refused("the sizes of its results depend on the run", fn.loc)
-    return Roles(node, tuple(same), tuple(down), acc, tuple(up), structure)
+    return Roles(nodes, tuple(same), tuple(down), acc, tuple(up), structure)
 
 
 def _pairs(fn: Function) -> tuple[tuple[int, int], ...]:

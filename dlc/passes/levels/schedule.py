@@ -52,11 +52,10 @@ class CaseRows:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All rows: cases one after another. `height` is that of the root."""
+    """All rows: cases one after another; the row of the root."""
 
     cases: tuple[CaseRows, ...]
     root: Value
-    height: Value
 
     @property
     def total(self) -> Dim:
@@ -72,7 +71,6 @@ class Schedule:
 
     def _walk(self, payload: bool) -> Iterator[Value]:
         yield self.root
-        yield self.height
         for c in self.cases:
             if c.offsets is not None:
                 yield c.offsets
@@ -85,6 +83,12 @@ class Schedule:
         """The dims that its types mention: rows of each case, length of the offsets."""
         return (*(c.count for c in self.cases), *self._length())
 
+    @property
+    def levels(self) -> Dim:
+        """One more than the height of the root: levels are below it."""
+        (length,) = self._length()
+        return length - 1
+
     def _length(self) -> tuple[Dim, ...]:
         found = [c.offsets.tensor.shape[0] for c in self.cases if c.offsets is not None]
         return tuple(found[:1])
@@ -94,14 +98,14 @@ class Schedule:
     ) -> Schedule:
         """The same schedule seen from elsewhere, as `values` and `dims` order it."""
         it = iter(values)
-        root, height = next(it), next(it)
+        root = next(it)
         cases: list[CaseRows] = []
         for c, n in zip(self.cases, dims, strict=False):
             offsets = next(it) if c.offsets is not None else None
             children = tuple(next(it) for _ in c.children)
             fields = tuple(next(it) for _ in c.payload) if payload else ()
             cases.append(CaseRows(n, offsets, children, fields))
-        return Schedule(tuple(cases), root, height)
+        return Schedule(tuple(cases), root)
 
 
 def schedule_function(
@@ -147,7 +151,7 @@ class _Writer:
         nodes = b.as_dim(n, "nodes")
         heights, visited = self.heights(parents, n, nodes)
         height = b.emit("index", heights, self.zero, in_bounds=True)
-        length = b.as_dim(b.emit("add", height, b.scalar(2, I32)), "levels")
+        length = b.as_dim(b.emit("add", height, b.scalar(2, I32)), "levels", at_most=nodes + 1)
         counts = [b.emit("list_len", x) for x in found]
         sizes = [b.as_dim(x, "rows") for x in counts]
         row_of = b.full(0, TensorType(I32, (nodes,)))
@@ -170,7 +174,7 @@ class _Writer:
             for c in range(len(found))
         ]
         root = b.emit("index", row_of, self.zero, in_bounds=True)
-        return Schedule(tuple(cases), root, height)
+        return Schedule(tuple(cases), root)
 
     # -- the walk
 
@@ -193,7 +197,8 @@ class _Writer:
         names = [c.name for c in self.constructors]
         rest, *found = body.match_(t, names, regions)
         go = body.emit("gt", body.emit("list_len", rest), body.scalar(0, I32))
-        _, parents, *found = b.loop(inits, body.yield_(go, rest, parents, *found))
+        once = all(len(set(fields)) == len(fields) for fields in self.v.calls)
+        _, parents, *found = b.loop(inits, body.yield_(go, rest, parents, *found), visits=once)
         return parents, found
 
     def cases(self) -> range:

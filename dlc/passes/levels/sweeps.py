@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dlc.ir.core import Op, Value
+from dlc.ir.core import Function, Op, Value
 from dlc.ops.build import Builder
 from dlc.ops.card import Batched, Rows, Same
 from dlc.passes.batch import RowBuilder, batch_ops, copy_op, free_operands
 from dlc.passes.effects import Effects
+from dlc.passes.levels.outline import outline
 from dlc.passes.levels.recursion import Case, Recursion
 from dlc.passes.levels.schedule import INDEX, CaseRows, Schedule
 from dlc.passes.levels.specialise import Refused
@@ -55,6 +56,7 @@ class Sweeps:
     ) -> None:
         self.b, self.rec, self.schedule = b, rec, schedule
         self.params, self.effects = params, effects
+        self.functions: list[Function] = []
         self.same: dict[Value, Batched] = {}
         self.up: dict[int, Value] = {}
         self.down: dict[int, Value] = {}
@@ -162,7 +164,7 @@ class Sweeps:
             zeros = b.full(0, TensorType(t.dtype, (s.total, *t.shape)))
             inits.append(b.emit("insert", zeros, self.params[params[i]], s.root, in_bounds=True))
         stores = [(p, v) for p in self.parts if p.recurses for v in self.stored_down(p, kept)]
-        loop = _Loop(self, inits, stores)
+        loop = _Loop(self, "down", inits, stores)
         for p in self.parts:
             if p.recurses:
                 rows = loop.enter(p, dict(zip(self.rec.roles.down, loop.tables, strict=True)), {})
@@ -173,9 +175,10 @@ class Sweeps:
                     child = rows.children(c.slot)
                     for n, i in enumerate(self.rec.roles.down):
                         x = rows.full(c.op.operands[i])
-                        loop.tables[n] = loop.b.emit(
+                        loop.tables[n] = rows.b.emit(
                             "scatter", loop.tables[n], child, x, in_bounds=True
                         )
+                loop.leave(rows)
         tables = loop.close(reverse=True)
         self.down = dict(zip(self.rec.roles.down, tables, strict=True))
 
@@ -206,7 +209,7 @@ class Sweeps:
             (p, v) for p in self.parts if p.recurses
             for v in dict.fromkeys(kept[p.number]) if p.time[v] == Time.UP
         ]  # fmt: skip
-        loop = _Loop(self, inits, stores)
+        loop = _Loop(self, "up", inits, stores)
         for p in self.parts:
             if p.recurses:
                 rows = loop.enter(p, {}, dict(zip(self.rec.roles.up, loop.tables, strict=True)))
@@ -214,19 +217,25 @@ class Sweeps:
                 loop.keep(rows)
                 at = rows.position()
                 for n, v in enumerate(self.yields(p)):
-                    loop.tables[n] = loop.b.emit(
+                    loop.tables[n] = rows.b.emit(
                         "insert_slice", loop.tables[n], rows.full(v), at, axis=0, in_bounds=True
                     )
+                loop.leave(rows)
         self.up = dict(zip(self.rec.roles.up, loop.close(reverse=False), strict=True))
 
 
 class _Loop:
-    """A loop over levels: `tables` and the stores are carried."""
+    """A loop over levels: `tables` and the stores are carried. What it does for a case is a
+    function, whose rows are a dim."""
 
     def __init__(
-        self, sweeps: Sweeps, inits: Sequence[Value], stores: Sequence[tuple[Part, Value]]
+        self,
+        sweeps: Sweeps,
+        way: str,
+        inits: Sequence[Value],
+        stores: Sequence[tuple[Part, Value]],
     ) -> None:
-        self.sweeps, self.stores = sweeps, list(stores)
+        self.sweeps, self.way, self.stores = sweeps, way, list(stores)
         out = sweeps.b
         more: list[Value] = []
         for p, v in stores:
@@ -236,14 +245,30 @@ class _Loop:
         self.level = self.b.params[0]
         self.tables = list(self.b.params[1 : 1 + len(inits)])
         self.kept = list(self.b.params[1 + len(inits) :])
+        self.before: tuple[Value, ...] = ()
 
     def enter(self, p: Part, down: Mapping[int, Value], up: Mapping[int, Value]) -> _LevelRows:
+        self.before = (*self.tables, *self.kept)
         return _LevelRows(self, p, down, up)
+
+    def leave(self, rows: _LevelRows) -> None:
+        """Calls a function that does what was written for the case."""
+        after = (*self.tables, *self.kept)
+        pairs = list(zip(self.before, after, strict=True))
+        changed = [(a, b) for a, b in pairs if a is not b]
+        fn = self.sweeps.rec.fn
+        name = f"{fn.name}.{self.way}.{rows.part.case.constructor}"
+        made = outline(name, rows.b.ops, changed, fn.loc)
+        self.sweeps.functions.append(made.fn)
+        results = self.b.call(made.fn.signature, made.args, made.dims)
+        new = dict(zip((b for _, b in changed), results, strict=True))
+        self.tables = [new.get(v, v) for v in self.tables]
+        self.kept = [new.get(v, v) for v in self.kept]
 
     def keep(self, rows: _LevelRows) -> None:
         for n, (p, v) in enumerate(self.stores):
             if p is rows.part:
-                self.kept[n] = self.b.emit(
+                self.kept[n] = rows.b.emit(
                     "insert_slice", self.kept[n], rows.full(v), rows.first, axis=0, in_bounds=True
                 )
 
@@ -251,7 +276,7 @@ class _Loop:
         """Ends the loop; the stores become tables of their cases."""
         out, s = self.sweeps.b, self.sweeps.schedule
         one = out.scalar(1, I32)
-        end = out.emit("add", s.height, one)
+        end = out.dim(s.levels)
         body = self.b.yield_(*self.tables, *self.kept)
         done = out.for_(one, end, self.inits, body, reverse=reverse)
         n = len(self.tables)
@@ -266,15 +291,15 @@ class _LevelRows:
     def __init__(
         self, loop: _Loop, p: Part, down: Mapping[int, Value], up: Mapping[int, Value]
     ) -> None:
-        self.loop, self.b, self.part = loop, loop.b, p
-        self.down, self.up = down, up
+        self.loop, self.part, self.down, self.up = loop, p, down, up
         self.env: dict[Value, Batched] = {}
-        b, offsets = self.b, p.rows.offsets
+        b, offsets = loop.b, p.rows.offsets
         assert offsets is not None
         self.first = b.emit("index", offsets, loop.level, in_bounds=True)
         after = b.emit("add", loop.level, b.scalar(1, I32))
         end = b.emit("index", offsets, after, in_bounds=True)
-        self.count: Dim = b.as_dim(b.emit("sub", end, self.first), "k")
+        self.count: Dim = b.as_dim(b.emit("sub", end, self.first), "k", at_most=p.rows.count)
+        self.b = b.nested()
 
     def position(self) -> Value:
         """The first of the rows among all."""
