@@ -4,9 +4,10 @@ arguments.
 A program has a tree type, a few helper functions, one recursion over the tree, and an exported
 `main`. Every construct of the language's core appears: nested `if`, counted loops with `break` and
 `continue`, `while`, early `return`, lists, element assignment, `match`, calls, `mut` parameters,
-gathers. Values are kept small (everything float passes through `tanh` now and then), indices in
-bounds, and conditions on floats away from ties, so that back ends may round differently without
-taking different paths.
+gathers, graphs, segments, sparse vectors, draws, `stop_grad`, `@vjp`, `@checkpoint`, and gradients
+inside the program. Values are kept small (everything float passes through `tanh` now and then),
+indices in bounds, and conditions on floats away from ties, so that back ends may round differently
+without taking different paths.
 """
 
 from __future__ import annotations
@@ -21,7 +22,55 @@ VEC, MAT = "f32[N]", "f32[N, N]"
 LIST, VECS = "List[f32]", "List[f32[N]]"
 TREE = "Tree"
 
-HEADER = "type Tree = Leaf(word: i32) | Node(left: Tree, right: Tree)\n"
+HEADER = """type Tree = Leaf(word: i32) | Node(left: Tree, right: Tree)
+
+fn energy(w: f32[N, N], z: f32[N]) -> f32:
+    return dot(tanh(w @ z), sin(z)) + 0.5 * dot(z, z)
+
+@vjp(twist_rule)
+fn twist(x: f32[N]) -> f32[N]:
+    return sin(x)
+
+fn twist_rule(x: f32[N], d: f32[N]) -> f32[N]:
+    return cos(x) * d
+
+fn around(x: f32[N], k: i32) -> f32[N]:
+    g = graph(N, (iota(N) + abs(k)) % N, iota(N))
+    p = softmax_in(g, at_dst(g, sin(x)))
+    return sum_in(g, p * at_src(g, x)) + mean_in(g, at_src(g, cos(x)))
+
+fn groups(x: f32[N], k: i32) -> f32[N]:
+    n = abs(k) % (N + 1)
+    s = segs([n, N - n], N)
+    return to_items(s, mean_segs(s, sin(x))) + softmax_segs(s, x)
+
+fn write(m: mut f32[N, N], x: f32[N], i: i32) -> f32:
+    j = abs(i) % N
+    m[j] = tanh(x + m[0])
+    m[0, j] += 0.25
+    return sum(sin(m[j]))
+"""
+USES = {
+    "second order": "grad(energy",
+    "vjp": "twist(",
+    "graph": "around(",
+    "segments": "groups(",
+    "mut": "write(mut",
+    "draw": "normal(",
+    "stop_grad": "stop_grad(",
+    "checkpoint": "@checkpoint",
+    "sparse": "nonzero(",
+    "gather": ")[[",
+    "match": "match ",
+    "while": "while ",
+    "for": "for ",
+    "break": "break",
+    "continue": "continue",
+    "return": ":\n        return",
+    "list": "push(",
+    "recursion": "= walk(",
+}
+"""What marks each construct in a program's own text, for the test that all are drawn."""
 
 
 @dataclass
@@ -60,6 +109,7 @@ class Generator:
         self.lines: list[str] = []
         self.loops = 0
         self.differentiable = floats_only
+        self.special = {14 + int(k) for k in self.rng.choice(8, size=3, replace=False)}
 
     # -- choices
 
@@ -90,9 +140,11 @@ class Generator:
 
     def expr_float(self, s: Scope, d: int) -> str:
         e = self.expr
-        k = int(self.rng.integers(12))
+        k = int(self.rng.integers(13))
         if d > 3 or k == 0:
             return f"({self.literal()})"
+        if k == 12:
+            return f"energy(sin({e(MAT, s, d)}), tanh({e(VEC, s, d)}))"
         if k == 1:
             return f"sum(tanh({e(VEC, s, d)}))"
         if k == 2:
@@ -118,9 +170,12 @@ class Generator:
 
     def expr_vec(self, s: Scope, d: int) -> str:
         e = self.expr
-        k = int(self.rng.integers(14))
+        k = int(self.rng.integers(22))
         if d > 3 or k == 0:
             return f"fill({self.literal()}, N)"
+        if k in self.special:
+            return self.special_vec(k, s, d)
+        k %= 14
         if k == 1:
             return f"tanh({e(MAT, s, d)} @ {e(VEC, s, d)})"
         if k == 2:
@@ -147,6 +202,27 @@ class Generator:
         if k == 12:
             return f"sum(tanh({e(MAT, s, d)}), {self.pick([0, 1])})"
         return f"cumsum(tanh({e(VEC, s, d)}))"
+
+    def special_vec(self, k: int, s: Scope, d: int) -> str:
+        """What only some programs use, so that each stays small."""
+        e = self.expr
+        x = f"tanh({e(VEC, s, d)})"
+        if k == 14:
+            return f"tanh(grad(energy, wrt=z)(sin({e(MAT, s, d)}), {x}))"
+        if k == 15:
+            return f"twist({e(VEC, s, d)})"
+        if k == 16:
+            return f"around({x}, {e(INT, s, d)})"
+        if k == 17:
+            return f"groups({x}, {e(INT, s, d)})"
+        if k == 18:
+            return f"({x} + 0.2 * normal(key({int(self.rng.integers(99))}), N))"
+        if k == 19:
+            return f"(stop_grad({x}) * sin({e(VEC, s, d)}))"
+        if k == 20:
+            return f"tanh({e(MAT, s, d)} @ nonzero(relu(sin({e(VEC, s, d)}) + 0.113)))"
+        rows = ", ".join(self.index(s, "N") for _ in range(int(self.rng.integers(1, 4))))
+        return f"sum(tanh({e(MAT, s, d)})[[{rows}]], 0)"
 
     def expr_mat(self, s: Scope, d: int) -> str:
         e = self.expr
@@ -217,7 +293,7 @@ class Generator:
         self.lines.append("    " * indent + text)
 
     def statement(self, s: Scope, indent: int, *, in_loop: bool, returns: str | None) -> None:
-        k = int(self.rng.integers(14))
+        k = int(self.rng.integers(15))
         deep = indent > 3
         if k <= 2 or (deep and k > 5):
             t = self.pick([FLOAT, INT, VEC, VEC, MAT, BOOL if self.chance(0.2) else FLOAT, TREE])
@@ -245,6 +321,8 @@ class Generator:
             args = ", ".join(self.expr(p, s) for p in params.split("; "))
             self.emit(indent, f"{v} = {name}({args})")
             s.names[v] = result
+        elif k == 14:
+            self.write(s, indent)
         elif in_loop and k == 13:
             self.emit(indent, f"if {self.cond(s)}:")
             self.emit(indent + 1, self.pick(["break", "continue"]))
@@ -276,6 +354,17 @@ class Generator:
         v = self.name("xs")
         self.emit(indent, f"{v}: {t} = []")
         s.names[v] = t
+
+    def write(self, s: Scope, indent: int) -> None:
+        """A call that changes a matrix in place; its other arguments don't read it."""
+        m, v = self.name("m"), self.name()
+        if s.assignable(MAT):
+            m = self.pick(s.assignable(MAT))
+        else:
+            self.emit(indent, f"{m} = tanh({self.expr(MAT, s)})")
+        rest = Scope({n: t for n, t in s.names.items() if n != m}, s.fixed)
+        self.emit(indent, f"{v} = write(mut {m}, {self.expr(VEC, rest)}, {self.expr(INT, rest)})")
+        s.names |= {m: MAT, v: FLOAT}
 
     def element(self, s: Scope, indent: int) -> None:
         xs = s.assignable(VEC, MAT)
@@ -359,7 +448,12 @@ class Generator:
 
     # -- functions
 
+    def decorate(self) -> None:
+        if self.chance(0.3):
+            self.emit(0, f"@checkpoint({self.pick(['none', 'sqrt', 'every=2'])})")
+
     def function(self, head: str, params: dict[str, str], result: str, n: int) -> None:
+        self.decorate()
         self.emit(0, head)
         s = Scope(dict(params), set(params))
         for t in (FLOAT, VEC):  # something to assign to from the start
@@ -372,6 +466,7 @@ class Generator:
 
     def recursion(self) -> None:
         """One structural recursion: a vector up from the leaves, through random code."""
+        self.decorate()
         self.emit(0, "fn walk(w: f32[N, N], t: Tree, x: f32[N]) -> f32[N]:")
         s = Scope({"w": MAT, "x": VEC, "t": TREE}, {"w", "x", "t"})
         self.emit(1, "match t:")
