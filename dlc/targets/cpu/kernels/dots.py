@@ -16,9 +16,12 @@ from dlc.targets.cpu.kernels.simd import fold, fold_many, partial_load, zero
 from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Target, Value
 
 
-def tile_rows(target: Target) -> tuple[int, int]:
-    """Rows of a and of b in a tile: their products and the rows themselves fit into registers."""
-    return (4, 4) if target.vector_registers >= 32 else (2, 4)
+def tile_widths(target: Target) -> dict[int, int]:
+    """Rows of b in a tile, by its rows of a: the sums and the rows of b fit into registers, and
+    there are chains of multiply-adds enough to hide their latency."""
+    if target.vector_registers >= 32:
+        return {1: 8, 2: 8, 3: 4, 4: 4, 5: 4, 6: 4}
+    return {1: 8, 2: 4}
 
 
 VECTOR_ROWS = 8
@@ -132,33 +135,30 @@ def row_products(
 
 
 def write_nt(f: Builder, ops: Operands) -> None:
-    """The driver of "nt": square tiles over c; a last or only row of a takes more rows of b at
-    once."""
+    """The driver of "nt": panels of eight rows of b, which stay in the nearest cache while all rows
+    of a go over them, in tiles of the greatest height, then one of what is left: no row of a is
+    computed twice, since few rows are the usual case."""
     m, n, k, a, lda, b, ldb, c, ldc, accumulate = f.params
-    height, width = tile_rows(f.module.target)
-    alone = f.icmp("eq", f.and_(m, height - 1), 1)
-    square = f.sub(m, f.cast("zext", alone, INDEX))
+    widths = tile_widths(f.module.target)
+    highest = max(widths)
 
-    def at(i: Value, j: Value) -> tuple[Value, Value, Value]:
+    def tiles(i: Value, j: Value, height: int) -> None:
+        tile = dot_tile(f.module, ops, height, widths[height])
         a_at = f.gep(ops.memory("a"), a, f.mul(i, lda))
-        b_at = f.gep(ops.memory("b"), b, f.mul(j, ldb))
-        return a_at, b_at, f.gep(ops.memory("c"), c, f.add(f.mul(i, ldc), j))
+        with f.loop(j, f.imin(f.add(j, VECTOR_ROWS), n), widths[height], name="part") as part:
+            at = part.index
+            b_at = f.gep(ops.memory("b"), b, f.mul(at, ldb))
+            c_at = f.gep(ops.memory("c"), c, f.add(f.mul(i, ldc), at))
+            count, wide = f.index(height), f.sub(n, at)
+            f.call(tile, count, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
 
-    tile = dot_tile(f.module, ops, height, width)
-    with (
-        f.loop(0, n, width, name="columns") as across,
-        f.loop(0, square, height, name="rows") as down,
-    ):
-        i, j = down.index, across.index
-        a_at, b_at, c_at = at(i, j)
-        count, wide = f.sub(square, i), f.sub(n, j)
-        f.call(tile, count, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
-    with f.when(alone):
-        single = dot_tile(f.module, ops, 1, VECTOR_ROWS)
-        with f.loop(0, n, VECTOR_ROWS, name="columns") as rest:
-            a_at, b_at, c_at = at(square, rest.index)
-            wide = f.sub(n, rest.index)
-            f.call(single, 1, wide, k, a_at, lda, b_at, ldb, c_at, ldc, 1, accumulate)
+    with f.loop(0, n, VECTOR_ROWS, name="panel") as panel:
+        with f.loop(0, f.sub(m, highest - 1), highest, name="rows") as rows:
+            tiles(rows.index, panel.index, highest)
+        left = f.sub(m, rows.index)
+        for height in range(1, highest):
+            with f.when(f.icmp("eq", left, height)):
+                tiles(rows.index, panel.index, height)
 
 
 def write_gemv(f: Builder, ops: Operands) -> None:
