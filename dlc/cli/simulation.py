@@ -187,7 +187,7 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     numbers = parse_bind(asked.bind)
     if asked.weights is not None or "weights" not in artifact.contents:
         give_weights(net, asked.weights, asked.seed, numbers)
-    machine.fuel = FUEL if asked.fuel is None else asked.fuel
+    net.fuel = asked.fuel or net.fuel
     machine.engine, machine.trace = asked.engine, asked.traced
     found = call(net, name, values, {})
     run = net.last_run

@@ -80,11 +80,9 @@ def refuse_options(o: Options) -> None:
             ("cpu", bool(o.cpu)),
             ("features", bool(o.features)),
             ("poison", o.poison),
-            ("fuel", bool(o.fuel)),
         )
         if given
     ]
     if wrong:
         found = error("E0650", f"`{wrong[0]}` has no meaning for the target sparrow")
-        help_ = "set net.machine.fuel" if wrong[0] == "fuel" else "leave it out"
-        raise CompileError(found.with_help(help_))
+        raise CompileError(found.with_help("leave it out"))

@@ -164,6 +164,7 @@ class _Modelled(_ByValues):
 
         device = device_of(artifact)
         self._machine = ModelledMachine(device)
+        self._machine.fuel = int(artifact.manifest.options.get("fuel", 0))
         self._held: CompiledIn | None = None
         if device.holds_weights:
             weights = artifact.contents.get("weights", b"")
@@ -180,9 +181,7 @@ class _Modelled(_ByValues):
 
     @fuel.setter
     def fuel(self, turns: int) -> None:
-        from dlc.isa.machine import FUEL
-
-        self._machine.fuel = turns or FUEL
+        self._machine.fuel = turns
 
     def call(
         self, border: Border, arguments: Arguments, env: Mapping[str, int], params: Params | None

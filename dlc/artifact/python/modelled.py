@@ -86,14 +86,14 @@ class ModelledMachine:
     """The machine that a net for the accelerator runs on. Its settings may be changed between
     calls.
 
-    `preset` names the numbers of the cost model; `fuel` bounds the work of a call; `engine` is
-    `fast` or `reference`; `trace` is how many instructions a run records. `last_run` is the last
+    `preset` names the numbers of the cost model; `fuel` bounds the units of work of a call, 0 for as
+    many as usual; `engine` is `fast` or `reference`; `trace` is how many instructions a run records. `last_run` is the last
     call of the present thread."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._preset = device.preset
-        self.fuel = FUEL
+        self.fuel = 0
         self.engine: Engine = "fast"
         self.trace = 0
         self._threads = threading.local()
@@ -145,7 +145,7 @@ class ModelledMachine:
     ) -> Outcome:
         try:
             return run_entry(
-                program, function, args, dims, preset=self._preset, fuel=self.fuel,
+                program, function, args, dims, preset=self._preset, fuel=self.fuel or FUEL,
                 engine=self.engine, trace=self.trace,
             )  # fmt: skip
         except RunError as e:

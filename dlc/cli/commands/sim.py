@@ -26,7 +26,7 @@ TRACED = 100_000
 @click.option("--in", "inputs", multiple=True, metavar="NAME=VALUE", help="An input, as for run.")
 @click.option("--bind", multiple=True, metavar="N=…", help="Dims that no input shows: N=4.")
 @click.option("--preset", metavar="NAME", help="The machine's numbers, if not its own.")
-@click.option("--fuel", type=click.IntRange(0, 1 << 62), help="Work units that the run may spend.")
+@click.option("--fuel", type=click.IntRange(1, 1 << 62), help="Work units that the run may spend.")
 @click.option(
     "--engine", type=click.Choice(["fast", "reference"]), default="fast", show_default=True,
     help="The compiled machine, or the one that follows the text of the ISA.",

@@ -131,8 +131,7 @@ CODES: tuple[Code, ...] = (
         "E0650",
         "an option of another target",
         "A triple, a CPU and its features name a processor that code is made for; the accelerator "
-        "is one machine, whose presets (`sparrow:eie64`) differ in what they cost only. Its fuel "
-        "is a setting of the machine: `net.machine.fuel`, `dlc sim --fuel`.",
+        "is one machine, whose presets (`sparrow:eie64`) differ in what they cost only.",
         shown_by="tests/unit/driver/test_sparrow.py::test_options_of_the_cpu",
     ),
     Code(

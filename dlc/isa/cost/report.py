@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class Costs:
     """pJ by component."""
     pe_busy: tuple[int, ...]
     pe_starved: tuple[int, ...]
+    unpriced: tuple[tuple[str, str], ...] = ()
+    """Counters of this run that the energy table gives no price of their own, and why."""
 
     @property
     def seconds(self) -> float:
@@ -117,6 +120,7 @@ class Costs:
             "joules": self.joules,
             "watts": self.watts,
             "energy_pj": dict(self.energy),
+            "unpriced": dict(self.unpriced),
             "counters": {k: v for k, v in self.counters.items() if v},
             "units": {
                 u.name: {
@@ -175,6 +179,7 @@ def costs_of(isa: Isa, preset: Preset, words: npt.NDArray[np.int64]) -> Costs:
         priced(isa, preset.energy, counters),
         tuple(int(x) for x in words[layout.busy : layout.busy + pes]),
         tuple(int(x) for x in words[layout.starved : layout.starved + pes]),
+        tuple(item for item in isa.energies[preset.energy].included if counters[item[0]]),
     )
 
 
@@ -252,6 +257,9 @@ def report_text(report: Report) -> str:
     lines = [f"{'':24}{sparse.preset.name:>16}{'dense twin':>16}"]
     rows = _table(sparse, dense)
     lines += [f"{label:24}{value:>16}{other:>16}".rstrip() for label, value, other in rows]
+    for reason in dict.fromkeys(reason for _, reason in sparse.unpriced):
+        names = ", ".join(name for name, why in sparse.unpriced if why == reason)
+        lines += fill(f"  no price for {names}: {reason}", 80, subsequent_indent="    ").split("\n")
     lines.append("cycles of the units: busy, and idle by cause")
     head = ("busy", "issue", "data", "dram", "tail")
     lines.append(f"  {'':10}" + "".join(f"{name:>12}" for name in head))

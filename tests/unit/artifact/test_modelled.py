@@ -174,15 +174,13 @@ def test_runs_belong_to_threads(layers: dict[str, dlc.Net]) -> None:
     assert seen[0] is None and mine is not None and seen[1].cycles > mine.cycles
 
 
-def test_fuel(layers: dict[str, dlc.Net]) -> None:
-    net = layers["sparrow"]
-    machine = net.machine
-    assert machine is not None
-    before, machine.fuel = machine.fuel, 10_000
+def test_fuel() -> None:
+    net = dlc.compile(LAYER, "sparrow", entries=["spin"], fuel=10_000)
+    assert net.fuel == 10_000
     with pytest.raises(FuelError):
         net.spin(1_000_000)
-    machine.fuel = before
-    assert net.spin(1000) == 0
+    net.fuel = 0
+    assert net.spin(10_000) == 0
 
 
 # -- artefacts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,6 +182,20 @@ def test_gates(capsys: Capture, gate: str, tmp_path: Path) -> None:
     status, out, _ = call(capsys, "sim", "--gate", gate, str(tmp_path / "x.json"), "--json")
     told = json.loads(out)
     assert status == 4 and not told["passed"] and len(told["rows"]) >= 1
+
+
+def test_every_preset_prices_the_same_run(capsys: Capture) -> None:
+    seen: dict[str, Any] = {}
+    for name in ("sparrow", "eie64", "eyeriss2pe", "dense16"):
+        args = ("sim", LAYER, "--entry", "forward", *GIVEN, "--preset", name)
+        told = json.loads(call(capsys, *args, "--json")[1])
+        assert told["sparse"]["preset"] == name and told["sparse"]["joules"] > 0
+        seen[name] = (told["results"], told["sparse"]["counters"]["mac"])
+        text = call(capsys, *args)[1]
+        assert "no price for" in text
+        for counter in told["sparse"]["unpriced"]:
+            assert counter in text
+    assert all(x == seen["sparrow"] for x in seen.values())
 
 
 def test_wrong_gates(capsys: Capture, tmp_path: Path) -> None:

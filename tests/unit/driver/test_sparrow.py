@@ -32,7 +32,6 @@ def test_targets_and_presets() -> None:
         ({"cpu": "haswell"}, "cpu"),
         ({"features": "+avx2"}, "features"),
         ({"poison": True}, "poison"),
-        ({"fuel": 100}, "fuel"),
     ],
 )
 def test_options_of_the_cpu(given: dict[str, Any], named: str) -> None:
