@@ -97,6 +97,8 @@ def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:
 
 
 def _native(program: Program, o: Options, clock: Clock) -> Artifact:
+    if o.weights_mode == "embed":
+        _check_embedded(program)
     made = native(program.module, program.interface, o, clock)
     machine = Machine(made.target.triple, made.target.cpu, made.target.features)
     manifest = _manifest(program, made.api, o, made.bmodule.types, machine)
@@ -107,6 +109,21 @@ def _native(program: Program, o: Options, clock: Clock) -> Artifact:
         "header": header(made.api, made.arena, note).encode(),
     }
     return Artifact(manifest, MappingProxyType(contents))
+
+
+def _check_embedded(program: Program) -> None:
+    """Embedded weights must be there, and their sizes known. Raises CompileError E0616."""
+    layout = block_layout(program.interface)
+    if not layout.weights:
+        return
+    if program.weights is None:
+        raise CompileError(_no_weights())
+    fixed = fixed_dims(program.interface)
+    unknown = [d for d in layout.dims if d not in fixed]
+    if unknown:
+        message = f"weights that are compiled in have fixed sizes: {unknown[0]} is not known"
+        found = error("E0616", message)
+        raise CompileError(found.with_help(f"bind it: --bind {unknown[0]}=…"))
 
 
 def _memory(made: Native) -> Mapping[str, Memory]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 from dlc.artifact.load import read_artifact
 from dlc.artifact.product import Artifact
 from dlc.artifact.python.net import Net
+from dlc.artifact.python.structures import whole_number
 from dlc.artifact.weights.files import Source
 from dlc.diag import CompileError, SourceFile, error
 from dlc.driver.build import Compilation
 from dlc.driver.front import compile_source
-from dlc.driver.options import Options, WeightsMode, Where
+from dlc.driver.options import Level, Options, WeightsMode, Where
 
 Program = str | os.PathLike[str]
 
@@ -28,7 +29,7 @@ def compile(
     entries: Iterable[str] | None = None,
     name: str = "<string>",
     modules: Mapping[str, str] | None = None,
-    level: Literal[0, 1, 2, 3] = 3,
+    level: Level = 3,
     debug: bool = False,
     prefix: str = "net",
     weights_mode: WeightsMode = "blob",
@@ -45,9 +46,12 @@ def compile(
     interface, or `sparrow`, the accelerator's model (`sparrow:eie64` tells the costs of another
     preset; `net.last_run` says what the last call cost; `dense` compiles without events). `bind`
     gives numbers to dims (`{"m.V": 20000}`, `{"K": 8}`), `weights` are a safetensors or npz file
-    or a mapping of arrays; their shapes bind dims as well.
+    or a mapping of arrays; their shapes bind dims as well. `level` is 0..3, or "s" for small code;
+    `fuel`, if not 0, is how many turns loops without a bound may take in a call (`net.fuel` changes
+    it).
 
-    Raises CompileError with everything that is wrong."""
+    Raises CompileError with everything that is wrong; TypeError, ValueError for what no argument
+    can be."""
     made = build(
         source,
         target,
@@ -87,14 +91,16 @@ def build(
     from dataclasses import replace
 
     where, preset = _target(target)
+    if isinstance(entries, str):
+        raise TypeError(f"entries is a list of names: entries=[{entries!r}]")
     o = replace(
         options or Options(),
         target=where,
         preset=preset,
-        bind=tuple((bind or {}).items()),
+        bind=_numbers(bind or {}),
         entries=None if entries is None else tuple(entries),
     )
-    texts = {n: SourceFile(f"{n}.dl", text) for n, text in (modules or {}).items()}
+    texts = {n: SourceFile(f"{n}.dl", _text(n, t)) for n, t in (modules or {}).items()}
     return compile_source(_source(source, name), o, weights, modules=texts)
 
 
@@ -108,6 +114,25 @@ def _target(target: str) -> tuple[Where, str]:
         found = error("E0605", f"there is no target `{target}`")
         raise CompileError(found.with_help("there is cpu, evaluate, sparrow (`dlc targets`)"))
     return target, "sparrow"
+
+
+def _numbers(bind: object) -> tuple[tuple[str, int], ...]:
+    """Dims and their numbers. Raises TypeError."""
+    if not isinstance(bind, Mapping):
+        raise TypeError(f'bind is a mapping such as {{"m.H": 128}}, not {bind!r}')
+    numbers = cast(Mapping[object, object], bind)
+    out: list[tuple[str, int]] = []
+    for name, n in numbers.items():
+        if not isinstance(name, str):
+            raise TypeError(f"bind: {name!r} is no name of a dim")
+        out.append((name, whole_number(f"bind: {name}", n)))
+    return tuple(out)
+
+
+def _text(name: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"modules: {name!r} must be a text, not {type(given).__name__}")
+    return given
 
 
 def _source(source: Program, name: str) -> SourceFile | Path:

@@ -138,7 +138,7 @@ def native(
     needs = clock.run("need", lambda: entry_needs(bmodule))
     text = clock.run("emit", lambda: _text(bmodule, api, needs, target, o))
     clock.dump("llvm", lambda: text)
-    code = CodeOptions(level=o.level)
+    code = CodeOptions(level=2 if o.level == "s" else o.level)
     clock.dump("llvm-optimised", lambda: optimised_text(text, target, code))
     clock.dump("asm", lambda: compile_assembly(text, target, code))
     made = clock.run("object", lambda: compile_object(text, target, code))
@@ -150,7 +150,7 @@ def _text(
     bmodule: BModule, api: Api, needs: Mapping[str, EntryNeed], target: Target, o: Options
 ) -> str:
     fuel = o.fuel or DEFAULT_FUEL
-    options = EmitOptions(api.prefix, o.poison, fuel, o.debug, raw="internal")
+    options = EmitOptions(api.prefix, o.poison, fuel, o.debug, "internal", o.level == "s")
     return emit(bmodule, target, options, lambda unit, raw: emit_api(unit, raw, api, needs)).text
 
 

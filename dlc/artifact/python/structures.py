@@ -28,16 +28,25 @@ def index_array(what: str, given: Any) -> Array:
 
 
 class Graph:
-    """A directed graph: arc i goes from `src[i]` to `dst[i]`; nodes are numbered from 0."""
+    """A directed graph: arc i goes from `src[i]` to `dst[i]`; `nodes` nodes are numbered from 0.
+
+    Raises TypeError, ValueError, for arcs that lead to no node as well."""
 
     __slots__ = ("dst", "nodes", "src")
 
     def __init__(self, src: Any, dst: Any, nodes: int) -> None:
+        if np.ndim(src) == 0 or np.ndim(dst) == 0 or np.ndim(nodes):
+            raise TypeError("a graph is dlc.Graph(src, dst, nodes): two arrays, then a number")
         self.src, self.dst = index_array("src", src), index_array("dst", dst)
         if len(self.src) != len(self.dst):
             message = f"src has {len(self.src)} arcs, dst has {len(self.dst)}"
             raise ValueError(message)
         self.nodes = _count("nodes", nodes)
+        for name, ends in (("src", self.src), ("dst", self.dst)):
+            wrong = np.flatnonzero((ends < 0) | (ends >= self.nodes))
+            if wrong.size:
+                i = int(wrong[0])
+                raise ValueError(f"{name}[{i}] is {ends[i]}, but there are {self.nodes} nodes")
 
     @property
     def arcs(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
@@ -16,7 +16,7 @@ from dlc.cli.program import bind_option
 if TYPE_CHECKING:
     from dlc.artifact.product import Artifact
     from dlc.driver.build import Compilation
-    from dlc.driver.options import StageTime, Where
+    from dlc.driver.options import Level, StageTime, Where
     from dlc.typesys.interface import Interface
 
 ROLES = {
@@ -75,7 +75,7 @@ def command(
     wanted = _wanted(kinds or ("spw" if where == "sparrow" else "obj,header"), where)
     if dense and where != "sparrow":
         raise click.UsageError("--dense is for --target sparrow")
-    _names(prefix, level)
+    _names(prefix)
     if out == "-" and (wanted.roles or len(wanted.texts) != 1):
         raise click.UsageError("-o - is for one text: --emit llvm, asm or ir:STAGE")
     numbers = program.parse_bind(bind)
@@ -88,7 +88,7 @@ def command(
         numbers |= _embedded(low.interface, given)
         low = program.lowered(checked, numbers, exports)
     options = Options(
-        target=where, triple=triple, cpu=cpu, level=int(level), debug=debug,
+        target=where, triple=triple, cpu=cpu, level=_level(level), debug=debug,
         bind=tuple(sorted(numbers.items())), entries=entries or None, prefix=prefix or "net",
         weights_mode=weights_mode, dump=tuple(stage for stage, _ in wanted.texts),
         preset=preset, dense=dense,
@@ -140,14 +140,17 @@ def _target(target: str, cpu: str) -> tuple[Where, str | None, str]:
     return "cpu", target, "sparrow"
 
 
-def _names(prefix: str | None, level: str) -> None:
+def _level(given: str) -> Level:
+    """What `-O` was given."""
+    return cast("Level", given if given == "s" else int(given))
+
+
+def _names(prefix: str | None) -> None:
     from dlc.artifact.names import is_prefix
 
     if prefix is not None and not is_prefix(prefix):
         text = "a letter, then up to 30 letters, digits and _, and no word of C"
         raise click.UsageError(f"--name `{prefix}` cannot begin C names: it must be {text}")
-    if level == "s":
-        raise click.UsageError("-Os: code is not optimised for size; -O1 gives the smallest")
 
 
 def _wanted(kinds: str, where: str) -> Wanted:

@@ -187,8 +187,10 @@ def test_failures_of_the_program_have_a_place(net: Net) -> None:
         net.at_least(0.5)
     assert failed.value.status == "assert" and failed.value.line == 8
     assert str(failed.value).endswith("at zoo.dl:8:3")
+    strange = Graph([0], [2], 3)
+    strange.dst[0] = 3
     with pytest.raises(BoundsError):
-        net.inflow(Graph([0], [3], 3), np.ones((3, 1), F))
+        net.inflow(strange, np.ones((3, 1), F))
 
 
 def test_a_value_that_contains_itself(net: Net) -> None:
@@ -293,6 +295,15 @@ def test_values_of_structures() -> None:
         Sparse([0, 1], np.ones(3, F), 4)
     with pytest.raises(TypeError, match="nodes must be a whole number"):
         Graph([], [], 1.5)  # type: ignore[arg-type]
+    for wrong, kind, said in (
+        ((3, [0], [1]), TypeError, r"dlc.Graph\(src, dst, nodes\)"),
+        (([0], [1], [2]), TypeError, "then a number"),
+        (([0, 1], [1, 7], 2), ValueError, r"dst\[1\] is 7, but there are 2 nodes"),
+        (([-1], [0], 2), ValueError, r"src\[0\] is -1"),
+        (([0], [0], 0), ValueError, "there are 0 nodes"),
+    ):
+        with pytest.raises(kind, match=said):
+            Graph(*wrong)  # type: ignore[arg-type]
     rows = Rows([2, 0], np.ones((2, 3), F), 5)
     assert [i for i, _ in rows] == [2, 0] and len(rows) == 2
     assert Sparse.from_dense(np.array([0, 2, 0], F)).indices.tolist() == [1]

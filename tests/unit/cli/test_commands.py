@@ -217,7 +217,6 @@ def test_compile_and_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         ("--dense",),
         ("--target", "wasm32"),
         ("--name", "3x"),
-        ("-Os",),
         ("--entry", "logit"),
         ("--weights-mode", "embed"),
         ("-o", "-"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dlc
 from dlc.artifact.python.net import Net
 from dlc.diag import CompileError
 from dlc.driver.build import Program, build
@@ -116,3 +117,47 @@ def test_dims_bound_to_numbers_are_constants() -> None:
     assert net.quarter(np.arange(8, dtype=F), np.ones(2, F)).tolist() == [1, 2]
     with pytest.raises(ValueError, match=r"x, axis 0 is 4, not 8 \(4\*H\)"):
         net.quarter(np.arange(4, dtype=F), np.ones(1, F))
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        ({"level": 9}, ValueError, "level is 9: it must be one of 0, 1, 2, 3, 's'"),
+        ({"level": True}, ValueError, "level is True"),
+        ({"bind": "L=2"}, TypeError, "bind is a mapping"),
+        ({"bind": {"L": 2.5}}, TypeError, "bind: L must be a whole number, not float"),
+        ({"bind": {3: 3}}, TypeError, "3 is no name of a dim"),
+        ({"prefix": "2x"}, ValueError, "prefix '2x' cannot begin C names"),
+        ({"prefix": "while"}, ValueError, "no word of C"),
+        ({"entries": "f"}, TypeError, r"entries=\['f'\]"),
+        ({"weights_mode": "file"}, ValueError, "weights_mode is 'file'"),
+        ({"fuel": -1}, ValueError, "fuel is -1"),
+        ({"modules": {"m": 3}}, TypeError, "'m' must be a text, not int"),
+        ({"target": "gpu"}, CompileError, "E0605: there is no target `gpu`"),
+        ({"weights_mode": "embed"}, CompileError, "E0616: there are no weights to compile in"),
+    ],
+)
+def test_arguments_that_cannot_be(
+    options: dict[str, Any], kind: type[Exception], said: str
+) -> None:
+    source = "model M[D]:\n    w: f32[D]\n\nexport fn f(m: M) -> f32[m.D]:\n    return m.w\n"
+    with pytest.raises(kind, match=said):
+        dlc.compile(source, **options)
+
+
+def test_embedded_weights_need_their_sizes() -> None:
+    program = Program("zoo", MODULE, INTERFACE, weights={"w": np.zeros((3, 2), F)})
+    with pytest.raises(CompileError, match=r"E0616: .* fixed sizes: m\.O is not known"):
+        build(program, Options(weights_mode="embed"))
+
+
+def test_small_code_is_smaller_and_computes_the_same() -> None:
+    source = (
+        "export fn f(x: f32[N], w: f32[N, N]) -> f32[N]:\n"
+        "    return softmax(w @ tanh(w @ x)) + sum(exp(x))\n"
+    )
+    x, w = np.linspace(-1, 1, 7, dtype=F), np.linspace(-1, 1, 49, dtype=F).reshape(7, 7)
+    nets = [dlc.compile(source, level=level) for level in (3, "s")]  # type: ignore[arg-type]
+    sizes = [len(n.artifact.contents["object"]) for n in nets]
+    assert sizes[1] < sizes[0]
+    np.testing.assert_allclose(nets[0].f(x, w), nets[1].f(x, w), rtol=1e-6)

@@ -35,13 +35,14 @@ class EmitOptions:
     with NaNs. `fuel` is the number of turns that loops without a bound may take in one call,
     together, if the caller does not say; beyond it the status is `fuel`. `debug` maps
     instructions to source lines. `raw` is the linkage of the raw entries: internal where the module
-    has an interface of its own."""
+    has an interface of its own. `small` asks LLVM for small code."""
 
     prefix: str = "net"
     poison: bool = False
     fuel: int = DEFAULT_FUEL
     debug: bool = False
     raw: Linkage = "external"
+    small: bool = False
 
 
 def register_type(t: DType | RegKind) -> str:
@@ -70,7 +71,7 @@ class Unit:
 
     def __init__(self, bmodule: BModule, target: Target, options: EmitOptions) -> None:
         self.bmodule, self.target, self.options = bmodule, target, options
-        self.module = Module(target, options.prefix)
+        self.module = Module(target, options.prefix, "optsize minsize" if options.small else "")
         self.groups: Mapping[int, tuple[BFunction, ...]] = _groups(bmodule)
         self.allocating = _allocating(bmodule)
         self.types: Mapping[str, AdtDecl] = _types(bmodule)

@@ -52,12 +52,13 @@ class Module:
     Everything is keyed by name and made once: `function(name, emit)` calls `emit` the first time
     only, so kernels share what they share without knowing of each other. The text lists constants,
     declarations and functions in the order of their first request, which a deterministic compiler
-    makes deterministic.
+    makes deterministic. Every function has the `attributes`.
     """
 
-    def __init__(self, target: Target, name: str = "dlc") -> None:
+    def __init__(self, target: Target, name: str = "dlc", attributes: str = "") -> None:
         self.target = target
         self.name = name
+        self._of_all = attributes
         self._functions: dict[str, tuple[Function, str]] = {}
         self._declarations: dict[str, tuple[Function, str]] = {}
         self._constants: dict[tuple[str, int], str] = {}
@@ -108,7 +109,8 @@ class Module:
 
     def attributes(self, text: str) -> str:
         """The number (`#0`) of an attribute group."""
-        return self._attributes.setdefault(text, f"#{len(self._attributes)}")
+        whole = f"{text} {self._of_all}".rstrip()
+        return self._attributes.setdefault(whole, f"#{len(self._attributes)}")
 
     # -- data -----------------------------------------------------------------------------------
 
