@@ -88,6 +88,8 @@ class S(IntEnum):
     HEAP_BASE = 10
     HEAP_LIMIT = 11
     TEXT_WORDS = 12
+    NAMED = 13
+    """Spaces that descriptors can name: those before the first whose access is lifo."""
     BASE = 16
     """First of the spaces' offsets in the buffer, in the order of declaration."""
     BYTES = 32
@@ -102,6 +104,9 @@ SCALAR_WORDS = 64
 MAX_SIZE = (1 << 31) - 1
 """Largest number of elements, and of entries along an axis."""
 MAX_STRIDE = 1 << 29
+SPACE_SHIFT = 48
+"""An address from 2^48 on names a space: as many spaces behind that of the row as it has multiples
+of 2^48."""
 ITEM_BYTES = (4, 2, 4, 1)
 """Bytes of an element by dtype: f32, bf16, i32, i8."""
 NAN_BITS = 0x7FC00000

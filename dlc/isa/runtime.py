@@ -15,7 +15,7 @@ import numpy as np
 
 from dlc.diag import InternalError
 from dlc.isa import descriptors
-from dlc.isa.layout import NAN_BITS, D, E, Flag, M, R, S
+from dlc.isa.layout import NAN_BITS, SPACE_SHIFT, D, E, Flag, M, R, S
 from dlc.isa.model import wrap64
 from dlc.isa.state import State
 
@@ -496,11 +496,17 @@ class Runtime:
 
     def _describe(self, k: int, address: int) -> tuple[int, list[int]]:
         row = self.state.table[k].tolist()
-        base = self._get(S.BASE + row[R.SPACE])
         shape, stride = descriptors.resolve(row, self.r.tolist())
-        end = base + self._get(S.BYTES + row[R.SPACE])
+        scalars = self.state.scalars
+        space, moved = row[R.SPACE], address >> SPACE_SHIFT
+        if moved > 0:
+            space, address = space + moved, address & (1 << SPACE_SHIFT) - 1
+            if space >= int(scalars[S.NAMED]):
+                space, address = row[R.SPACE], -1 << SPACE_SHIFT
+        base = int(scalars[S.BASE + space])
+        end = base + int(scalars[S.BYTES + space])
         return descriptors.make(
-            row[R.SPACE], row[R.DTYPE], base + address + row[R.OFFSET], shape, stride, base, end
+            space, row[R.DTYPE], base + address + row[R.OFFSET], shape, stride, base, end
         )
 
     def p_row_fault(self, k: int, address: int) -> int:

@@ -138,6 +138,9 @@ def make_state(isa: Isa, program: Program, text_words: int) -> State:
     scalars[S.DRAM_BYTES] = scalars[S.HEAP_LIMIT] = dram
     scalars[S.HEAP_BASE] = program.heap
     scalars[S.TEXT_WORDS] = text_words
+    scalars[S.NAMED] = next(
+        (k for k, space in enumerate(isa.spaces) if space.access == "lifo"), len(isa.spaces)
+    )
     state = State(
         isa=isa,
         memory=memory,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dlc.isa.fast.primitives import THROUGH_F64
 from dlc.isa.fast.text import Builder
-from dlc.isa.layout import MAX_SIZE, MAX_STRIDE, D, Flag, R, S
+from dlc.isa.layout import MAX_SIZE, MAX_STRIDE, SPACE_SHIFT, D, Flag, R, S
 
 AXES = range(4)
 _SIZES = ", ".join(f"i64 %n{k}" for k in AXES)
@@ -223,10 +223,18 @@ def _describe() -> str:
         "define internal i64 @describe(ptr %S, ptr %r, ptr %table, i64 %k, i64 %address, ptr %out)"
     )
     row = b.op(f"getelementptr i64, ptr %table, i64 {b.op('mul i64 %k, 16')}")
-    space = b.load("i64", row, str(int(R.SPACE)), 8)
+    own = b.load("i64", row, str(int(R.SPACE)), 8)
+    moved = b.op(f"ashr i64 %address, {SPACE_SHIFT}")
+    there = b.op(f"add i64 {own}, {moved}")
+    named = b.load("i64", "%S", str(int(S.NAMED)), 8)
+    tagged, known = _test(b, "sgt", moved, 0), _test(b, "slt", there, named)
+    space = b.select(b.op(f"and i1 {tagged}, {known}"), "i64", there, own)
+    nowhere = str(-1 << SPACE_SHIFT)
+    low = b.op(f"and i64 %address, {(1 << SPACE_SHIFT) - 1}")
+    address = b.select(tagged, "i64", b.select(known, "i64", low, nowhere), "%address")
     base = b.load("i64", "%S", b.op(f"add i64 {space}, {int(S.BASE)}"), 8)
     size = b.load("i64", "%S", b.op(f"add i64 {space}, {int(S.BYTES)}"), 8)
-    offset = b.op(f"add i64 %address, {b.load('i64', row, str(int(R.OFFSET)), 8)}")
+    offset = b.op(f"add i64 {address}, {b.load('i64', row, str(int(R.OFFSET)), 8)}")
     rank, dtype = b.load("i64", row, str(int(R.RANK)), 8), b.load("i64", row, str(int(R.DTYPE)), 8)
     _described(
         b,

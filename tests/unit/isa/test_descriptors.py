@@ -125,7 +125,7 @@ def test_both_machines_make_the_same_descriptors() -> None:
         )
         text = tuple(parse_instruction(isa, x) for x in (line, "halt"))
         one.r[1:8] = [
-            rng.choice((0, 4, 64, 3, 500, -4, 1 << 62)),
+            rng.choice((0, 4, 64, 3, 500, -4, 1 << 62, 2 << 48, (2 << 48) + 64, 5 << 48, 6 << 48)),
             0,
             rng.randrange(3),
             1,
@@ -155,3 +155,23 @@ def test_read_packed_is_numpy() -> None:
     state = make_state(isa, b.finish(), 0)
     expected = np.lib.stride_tricks.as_strided(data, (3, 4), (4, 24))
     assert np.array_equal(read_packed(state, state.static[0].tolist()), expected)
+
+
+def test_an_address_may_name_its_space() -> None:
+    """From 2^48 on; frames and residuals have no descriptors."""
+    isa = load_isa()
+    b = ProgramBuilder(isa)
+    b.reserve("DRAM", 64)
+    b.reserve("SP", 64)
+    b.stack_bytes = 64
+    k = b.row(Row("DRAM", "f32", (2,)))
+    state = make_state(isa, b.finish(), 2)
+    text = tuple(parse_instruction(isa, x) for x in (f"td.at t1, r1, &{k}", "halt"))
+    spaces = [space.name for space in isa.spaces]
+    for name, wanted in (("SP", 0), ("WGT", 1), ("STACK", 1)):
+        state.r[1] = (spaces.index(name) << 48) + 8
+        state.scalars[S.FUEL], state.scalars[S.PC] = 1000, 0
+        status = ReferenceMachine(isa, state, text).run()
+        assert (status != 0) == wanted, name
+    assert int(state.T[1, D.SPACE]) == spaces.index("SP")
+    assert int(state.T[1, D.POINTER]) == state.base("SP") + 8
