@@ -12,6 +12,7 @@ from dlc.cli.outcome import EXIT_BUG, EXIT_DIAGNOSTICS, EXIT_INTERRUPTED, EXIT_U
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "compile": ("build", "A program to an object, a library, a header, an accelerator program."),
+    "import": ("import_", "Write an ONNX model as a program, with its weights beside it."),
     "check": ("check", "Find the mistakes in programs."),
     "run": ("run", "Compile a program in memory and call one of its functions."),
     "test": ("test", "Run the `test` items of programs, by the evaluator and natively."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -164,7 +165,7 @@ class Walk:
         """Lets the IR value have the file's name, and keeps it if values are asked for."""
         if not isinstance(x, Tensor) or x.value is None:
             return
-        x.value.suggest(identifier(name))
+        x.value.suggest(readable(name))
         if self.probing and len(self.e.frames) == 1:
             shown = name if around.path == "main" else ""
             self.probes.append(Probe(shown, self._versioned(node, place, around), x))
@@ -319,6 +320,13 @@ class _Inside:
 
 
 Inside = _Inside
+
+
+def readable(name: str) -> str:
+    """The last part of a value's name, without what exporters add: `Conv` of
+    `/enc/conv1/Conv_output_0`."""
+    parts = [p for p in re.split(r"[/;:]", name) if p and not p.isdigit()]
+    return identifier(re.sub(r"_output_\d+$", "", parts[-1]) if parts else name)
 
 
 def _bound(node: Node, given: Mapping[str, Attribute]) -> Node:

@@ -100,4 +100,13 @@ CODES: tuple[Code, ...] = (
         "operators give, the computed shape counts, and this warning says where they differ.",
         shown_by=f"{_TESTS}/test_model.py::test_a_wrong_declaration_is_a_warning",
     ),
+    Code(
+        "E0714",
+        "a model that dl has no words for",
+        "`dlc import` writes a model as a program. What only the compiler's own form can say, such "
+        "as the bits of whole numbers, transposed convolutions or windows of unequal sides, cannot "
+        "be written; nor can sizes that the checker of dl cannot prove equal. The model itself "
+        "compiles, and a program can import it.",
+        shown_by="tests/programs/test_onnx_source.py::test_what_dl_cannot_say",
+    ),
 )
