@@ -28,7 +28,7 @@ STORED = {"f32": "f32", "bf16": "bf16", "i32": "i32", "i8": "i8", "bool": "i8"}
 @dataclass(frozen=True)
 class Window:
     """Elements at byte `address` of a space, with strides in elements: a view whose address is
-    known."""
+    known. In DRAM, the address may name another space. Elements of 64 bits are always in DRAM."""
 
     space: str
     dtype: DType
@@ -120,11 +120,6 @@ class Body:
             return self.c.real(float(np.asarray(a, dtype.numpy)))
         return self.c.number(int(bool(a)) if dtype.is_bool else int(a))
 
-    @property
-    def header(self) -> int:
-        """Bytes of the frame before the slots."""
-        return self.unit.header(self.fn.name)
-
     # -- dims
 
     def dim(self, d: Dim) -> Int:
@@ -183,10 +178,10 @@ class Body:
     # -- places
 
     def place(self, p: Place) -> Int:
-        """Byte address of a place in DRAM."""
+        """Address of a place, with the name of its space."""
         if isinstance(p, Reg):
             return self.get_int(p)
-        offset = self.fn.slots[p.index].offset + self.header
+        offset = self.fn.slots[p.index].offset
         if offset.is_constant:
             return self.c.addi(FRAME, offset.constant) if offset.constant else FRAME
         return self.c.add(FRAME, self.dim(offset))
@@ -272,9 +267,23 @@ class Body:
             t = self.element(dtype, at, offset)
             c.emit("twr" if dtype.is_float else "twri", d=t.number, a=0, b=x.number)
 
+    def load(self, v: View) -> Scalar:
+        """The element of a rank-0 view; in one step where it is known to lie in DRAM."""
+        at = self.address(v)
+        if v.place in self.homes.dram:
+            return self.load_at(v.dtype, at)
+        return self.load_in("DRAM", v.dtype, at)
+
+    def store(self, v: View, x: Scalar) -> None:
+        at = self.address(v)
+        if v.place in self.homes.dram:
+            self.store_at(v.dtype, at, x)
+        else:
+            self.store_in("DRAM", v.dtype, at, x)
+
     def load_in(self, space: str, dtype: DType, at: Int) -> Scalar:
         """The element at byte `at` of a space; of 64 bits only in DRAM."""
-        if space == "DRAM":
+        if dtype.name == "i64":
             return self.load_at(dtype, at)
         c = self.c
         t = self.element(dtype, at, 0, space)
@@ -283,7 +292,7 @@ class Body:
         return x
 
     def store_in(self, space: str, dtype: DType, at: Int, x: Scalar) -> None:
-        if space == "DRAM":
+        if dtype.name == "i64":
             self.store_at(dtype, at, x)
             return
         with self.c.scope():

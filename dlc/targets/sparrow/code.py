@@ -5,8 +5,10 @@ Registers by use (integers `r`, floats `f`):
     0        integers: reads 0
     1 .. 20  arguments and results of calls; 1 .. 7 belong to the routines of `routines`
     8 .. 35  scratch: handed out inside a statement, free again after it
-    36 .. 59 homes: what a function keeps from statement to statement
-    60 61    the frame in DRAM, and the byte behind the room for frames
+    36 .. 56 homes: what a function keeps from statement to statement
+    57       2^48: addresses from there on name a space (see `td.at`)
+    58 59    the room for frames in DRAM: first byte, and the byte behind
+    60 61    the present frame, and the byte behind the room for frames in the scratchpad
     62 63    the number 32; the address of the entry's block
 
 Floats have scratch and homes likewise; descriptors and queues are scratch.
@@ -51,8 +53,9 @@ Scalar = Int | Flt
 ZERO = Int(0)
 ARGUMENTS = range(1, 21)
 SCRATCH = range(8, 36)
-HOMES = range(36, 60)
+HOMES = range(36, 57)
 FLOAT_HOMES = range(36, 64)
+TAG, DRAM_FRAMES, DRAM_LIMIT = Int(57), Int(58), Int(59)
 FRAME, LIMIT, WIDTH, BLOCK = Int(60), Int(61), Int(62), Int(63)
 
 

@@ -27,8 +27,7 @@ def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> S
         emit_function(unit, fn)
     _routines(unit)
     builder = unit.code.builder
-    if unit.scratch:
-        builder.reserve("SP", unit.scratch)
+    builder.reserve("SP", max(o.scratchpad, unit.scratch))
     builder.queue = o.queue
     builder.heap_bytes = o.heap
     builder.stack_bytes = o.stack

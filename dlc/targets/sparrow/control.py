@@ -86,12 +86,11 @@ def emit_address(b: Body, s: Address) -> None:
 
 
 def emit_load(b: Body, s: Load) -> None:
-    b.put(s.dst, b.load_at(s.view.dtype, b.address(s.view)))
+    b.put(s.dst, b.load(s.view))
 
 
 def emit_store(b: Body, s: Store) -> None:
-    x = b.scalar(s.src, s.view.dtype)
-    b.store_at(s.view.dtype, b.address(s.view), x)
+    b.store(s.view, b.scalar(s.src, s.view.dtype))
 
 
 # -- structured control
@@ -196,26 +195,26 @@ def emit_call(b: Body, s: Call) -> None:
     outs = [p for p in callee.params if p.mode == "out"]
     seats = dict(zip(callee.params, how.params, strict=True))
     word = b.homes.words - 1
-    base = s.keep + b.header
     with c.without(how.ints, how.floats):
         c.emit("sts", a=FRAME.number, k=word)
         with c.scope():
             to = c.int()
             c.move(to, FRAME)
-            c.add(to, b.dim(base), to)
+            with c.scope():
+                c.add(to, b.dim(s.keep), to)
             for seat, d in zip(how.dims, s.dims, strict=True):
                 with c.scope():
-                    give(b, seat, b.dim(d), to)
+                    give(b, seat, b.dim(d))
             for p, a in zip(params, s.args, strict=True):
                 with c.scope():
                     if isinstance(a, View):
                         value: Scalar = b.address(a)
                     else:
                         value = b.scalar(a, p.reg.type if isinstance(p.reg.type, DType) else I64)
-                    give(b, seats[p], value, to)
+                    give(b, seats[p], value)
             for p, v in zip(outs, s.outs, strict=True):
                 with c.scope():
-                    give(b, seats[p], b.address(v), to)
+                    give(b, seats[p], b.address(v))
             c.move(FRAME, to)
     c.emit("call", to=b.unit.label(callee))
     for seat, r in zip(how.results, s.results, strict=True):
@@ -227,25 +226,24 @@ def emit_call(b: Body, s: Call) -> None:
     c.emit("lds", d=FRAME.number, k=word)
 
 
-def give(b: Body, seat: Seat, x: Scalar, frame: Int) -> None:
-    """A value to its seat; cells lie in the given frame."""
+def give(b: Body, seat: Seat, x: Scalar) -> None:
+    """A value to its seat."""
     if not isinstance(seat, Cell):
         b.c.copy(seat, x)
-    elif isinstance(x, Flt):
-        b.c.emit("fst", a=frame.number, b=x.number, k=seat.offset)
     else:
-        b.c.emit("st", a=frame.number, b=x.number, k=seat.offset)
+        name = "fst" if isinstance(x, Flt) else "st"
+        b.c.emit(name, a=0, b=x.number, k=b.unit.shared_cell(seat.offset))
 
 
 def taken(b: Body, seat: Seat, type_: object) -> Scalar:
-    """What a seat holds; a cell of the present frame."""
+    """What a seat holds."""
     if not isinstance(seat, Cell):
         return seat
     c = b.c
     if isinstance(type_, DType) and type_.is_float:
         x = c.flt()
-        c.emit("fld", d=x.number, a=FRAME.number, k=seat.offset)
+        c.emit("fld", d=x.number, a=0, k=b.unit.shared_cell(seat.offset))
         return x
     d = c.int()
-    c.emit("ld", d=d.number, a=FRAME.number, k=seat.offset)
+    c.emit("ld", d=d.number, a=0, k=b.unit.shared_cell(seat.offset))
     return d

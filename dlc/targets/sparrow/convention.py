@@ -1,8 +1,9 @@
 """How functions are called: arguments and results in registers 1 to 20 of their kind, those that
-find no place there in cells at the start of the callee's frame in DRAM.
+find no place there in cells of DRAM that all calls share (a callee takes them first of all).
 
-`call` puts the return address on STACK; the callee's frame in DRAM begins where the caller's ends
-that must stay (`Call.keep`), and its address is in r60 from the call to the return.
+`call` puts the return address on STACK; the callee's frame begins where that part of the caller's
+ends that must stay (`Call.keep`), and its address is in r60 from the call to the return. Frames lie
+in the scratchpad while they fit there, then in DRAM; what comes after one in DRAM does so, too.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlc.memory.form import BFunction
-from dlc.memory.frame import BLOCK, CELL, Home, round_up
+from dlc.memory.frame import CELL, Home
 from dlc.targets.sparrow.code import ARGUMENTS, Flt, Int
 from dlc.targets.sparrow.homes import kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Byte `offset` of the callee's frame."""
+    """Byte `offset` of the cells."""
 
     offset: int
 
@@ -27,14 +28,14 @@ Seat = Int | Flt | Cell
 
 @dataclass(frozen=True)
 class Convention:
-    """Seats of dims, parameters, results and result dims, in order; `header` bytes of the frame are
+    """Seats of dims, parameters, results and result dims, in order; they take `cells` bytes of
     cells. `ints` and `floats` are the highest argument registers in use."""
 
     dims: tuple[Seat, ...]
     params: tuple[Seat, ...]
     results: tuple[Seat, ...]
     result_dims: tuple[Seat, ...]
-    header: int
+    cells: int
     ints: int
     floats: int
 
@@ -66,7 +67,7 @@ def convention(fn: BFunction) -> Convention:
         params,
         results,
         result_dims,
-        round_up(back.cell, BLOCK) if back.cell else 0,
+        back.cell,
         given.used[Int],
         given.used[Flt],
     )

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dlc.isa.builder import Label
+from dlc.isa.layout import SPACE_SHIFT
 from dlc.isa.program import Entry, Given, Port
 from dlc.memory.form import BFunction, Reg
 from dlc.memory.frame import CELL, Home
 from dlc.targets.sparrow.body import Body
-from dlc.targets.sparrow.code import BLOCK, FRAME, LIMIT, WIDTH, Flt, Int, Scalar
+from dlc.targets.sparrow.code import (
+    BLOCK,
+    DRAM_FRAMES,
+    DRAM_LIMIT,
+    FRAME,
+    LIMIT,
+    TAG,
+    WIDTH,
+    Flt,
+    Int,
+    Scalar,
+)
 from dlc.targets.sparrow.control import give, taken
 from dlc.targets.sparrow.homes import Homes, assign, kind_of
 from dlc.targets.sparrow.program import SparrowEntry, SparrowParameter, SparrowResult
 from dlc.targets.sparrow.statements import EMITTERS
 from dlc.targets.sparrow.unit import Unit
+from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I64
 
 
@@ -41,24 +54,38 @@ def emit_function(unit: Unit, fn: BFunction) -> None:
         with c.without(how.ints, how.floats):
             for seat, r in zip(how.results, fn.results, strict=True):
                 with c.scope():
-                    give(b, seat, b.get(r), FRAME)
+                    give(b, seat, b.get(r))
             for seat, d in zip(how.result_dims, fn.result_dims, strict=True):
                 with c.scope():
-                    give(b, seat, b.dim(d), FRAME)
+                    give(b, seat, b.dim(d))
         if homes.words:
             c.emit("leave", n=homes.words)
         c.emit("ret")
 
 
 def _check_frame(b: Body) -> None:
-    """Status `arena` unless the frame ends before the room for frames does."""
-    c = b.c
-    if b.fn.frame.is_constant and not b.fn.frame.constant and not b.header:
+    """The frame stays in the scratchpad if it fits there, else it moves to DRAM; status `arena`
+    where there is no room either. Elements of 64 bits exist in DRAM only."""
+    c, fn = b.c, b.fn
+    wide = any(s.dtype == I64 for s in fn.slots)
+    if b.where(b.homes.top) is None and fn.frame == Dim.const(0):
         return
     with c.scope():
-        end = c.add(FRAME, b.dim(b.fn.frame + b.header))
-        ok = c.negate_bool(c.op("slt", LIMIT, end))
-        b.check(ok, "arena", "the room for frames is too small", LIMIT, end, b.fn.loc)
+        size = b.dim(fn.frame)
+        end = c.int()
+        fits = c.label()
+        if not wide:
+            c.add(FRAME, size, end)
+            c.branch("bge", LIMIT, end, fits)
+        with c.unless("blt", FRAME, TAG):
+            c.move(FRAME, DRAM_FRAMES)
+        c.add(FRAME, size, end)
+        c.place(fits)
+        with c.unless("bge", end, TAG):
+            ok = c.negate_bool(c.op("slt", DRAM_LIMIT, end))
+            message = "the room for frames is too small"
+            b.check(ok, "arena", message, DRAM_LIMIT, end, fn.loc)
+        b.put(b.homes.top, end)
 
 
 # -- entries
@@ -73,17 +100,17 @@ def emit_entry(unit: Unit, fn: BFunction) -> SparrowEntry:
     port = Port("block", "i64", (str(entry.block_cells),), place)
     c.builder.entry(Entry(fn.name, 0, (), (port,), (port,)))
     with c.builder.function(f"entry.{fn.name}"):
-        homes = Homes({}, {}, 0)
+        homes = Homes({}, {}, 0, Reg(I64), frozenset())
         b = Body(unit, fn, homes, EMITTERS)
         c.builder.mark(fn.loc.file, fn.loc.line, fn.loc.column)
         _start(b)
         with c.without(how.ints, how.floats):
             for k, seat in enumerate(how.dims):
                 with c.scope():
-                    give(b, seat, _cell(b, entry.first_dim + k, None), FRAME)
+                    give(b, seat, _cell(b, entry.first_dim + k, None))
             for k, (seat, p) in enumerate(zip(how.params, fn.params, strict=True)):
                 with c.scope():
-                    give(b, seat, _cell(b, entry.first_parameter + k, p.reg), FRAME)
+                    give(b, seat, _cell(b, entry.first_parameter + k, p.reg))
         c.emit("call", to=Label(f"fn.{fn.name}"))
         for k, (seat, r) in enumerate(zip(how.results, fn.results, strict=True)):
             with c.scope():
@@ -97,15 +124,17 @@ def emit_entry(unit: Unit, fn: BFunction) -> SparrowEntry:
 
 def _start(b: Body) -> None:
     """Registers that keep their value in the whole run; room for frames."""
-    c = b.c
+    c, unit = b.c, b.unit
     c.move(BLOCK, Int(1))
     c.set(WIDTH, 32)
+    c.set(TAG, 1 << SPACE_SHIFT)
+    c.set(FRAME, unit.tagged("SP", unit.options.scratchpad // 2 // 64 * 64))
+    c.set(LIMIT, unit.tagged("SP", unit.options.scratchpad // 64 * 64))
     with c.scope():
         size = c.int()
         c.emit("ld", d=size.number, a=BLOCK.number, k=0)
-        c.emit("alloc", d=FRAME.number, a=size.number)
-        c.add(FRAME, size, LIMIT)
-        c.addi(LIMIT, -b.unit.slack, LIMIT)
+        c.emit("alloc", d=DRAM_FRAMES.number, a=size.number)
+        c.add(DRAM_FRAMES, size, DRAM_LIMIT)
 
 
 def _cell(b: Body, number: int, r: Reg | None) -> Scalar:

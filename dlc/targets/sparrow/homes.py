@@ -10,7 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 
-from dlc.memory.form import BFunction, Block, Call, For, If, Loop, Reg, Slot, Statement, Switch
+from dlc.memory.form import (
+    Address,
+    Alloc,
+    BFunction,
+    Block,
+    Call,
+    For,
+    If,
+    ListAt,
+    ListPush,
+    Loop,
+    Map,
+    Move,
+    Reg,
+    Slot,
+    Statement,
+    Switch,
+    Tensor,
+)
 from dlc.memory.frame import Home, nested, reads, statements, writes
 from dlc.targets.sparrow.code import FLOAT_HOMES, HOMES, Flt, Int
 from dlc.typesys.dims import Dim
@@ -31,11 +49,14 @@ Where = Int | Flt | Word
 class Homes:
     """The place of every home, the words of the frame, and the counter and bound of each `for`.
 
-    The last word of the frame keeps the address of the frame in DRAM across calls."""
+    The last word of the frame on STACK keeps the address of the other frame across calls. `top` is
+    the address behind that one; `dram` are registers whose addresses always lie in DRAM."""
 
     places: Mapping[Home, Where]
     counters: Mapping[For, tuple[Reg, Reg]]
     words: int
+    top: Reg
+    dram: frozenset[Reg]
 
 
 @dataclass
@@ -50,6 +71,7 @@ class _Scan:
     """One walk in program order."""
 
     fn: BFunction
+    top: Reg
     position: int = 0
     depth: int = 0
     intervals: dict[Home, _Interval] = field(default_factory=dict["Home", "_Interval"])
@@ -70,6 +92,8 @@ class _Scan:
             self.position += 1
             self.mentions(reads(s))
             self.mentions(slot_dims(self.fn, s))
+            if isinstance(s, (Map, Tensor)):
+                self.mention(self.top)
             if isinstance(s, (For, Loop)):
                 self._loop(s)
             elif isinstance(s, Switch):
@@ -151,8 +175,10 @@ def _read_anywhere(s: Statement) -> Iterator[Home]:
 
 def assign(fn: BFunction, ends: tuple[Home, ...]) -> Homes:
     """Places for all homes of a function; `ends` are read when it returns."""
-    scan = _Scan(fn)
+    scan = _Scan(fn, Reg(I64, "top"))
     scan.mentions((*fn.dims, *(p.reg for p in fn.params)))
+    if any(isinstance(s, (Map, Tensor)) for s in statements(fn.body)):
+        scan.mention(scan.top)
     scan.block(fn.body)
     scan.position += 1
     scan.mentions(ends)
@@ -179,7 +205,33 @@ def assign(fn: BFunction, ends: tuple[Home, ...]) -> Homes:
         else:
             places[h] = Word(words)
             words += 1
-    return Homes(places, scan.counters, words + (1 if scan.calls else 0))
+    words += 1 if scan.calls else 0
+    return Homes(places, scan.counters, words, scan.top, always_in_dram(fn))
+
+
+def always_in_dram(fn: BFunction) -> frozenset[Reg]:
+    """Address registers that hold nothing but addresses of heap storage, list elements and parts of
+    records."""
+    known: set[Reg] = set()
+    moves: list[tuple[Reg, Reg | None]] = []
+    for s in statements(fn.body):
+        if isinstance(s, Switch):
+            known.update(r for c in s.cases for r in c.payload if r.type == "place")
+        elif isinstance(s, (Alloc, ListAt, ListPush)):
+            known.update(r for r in writes(s) if isinstance(r, Reg))
+        elif isinstance(s, Move):
+            moves.append((s.dst, s.src))
+        elif isinstance(s, Address):
+            moves.append((s.dst, s.view.place if isinstance(s.view.place, Reg) else None))
+        else:
+            moves += [(r, None) for r in writes(s) if isinstance(r, Reg)]
+    known |= {dst for dst, _ in moves}
+    known -= {p.reg for p in fn.params}
+    while True:
+        gone = {dst for dst, src in moves if dst in known and (src is None or src not in known)}
+        if not gone:
+            return frozenset(known)
+        known -= gone
 
 
 def kind_of(h: Home) -> type[Int] | type[Flt]:

@@ -18,6 +18,7 @@ from dlc.targets.sparrow.axes import Axis, axes_of, loops, shifted, size_of, spl
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar, Ten
 from dlc.targets.sparrow.legal import legal, operand_dtype
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute
 from dlc.targets.sparrow.vectors import emit_vector, is_vector
 from dlc.typesys.dims import ONE, Dim
@@ -191,7 +192,7 @@ class _Writer:
         self.counts: dict[int, int] = {}
 
     def write(self) -> None:
-        mark = self._store_room()
+        room = self._store_room()
         self._uniforms()
         with loops(self.b, self.p.outer) as counters:
             self.counters = counters
@@ -202,8 +203,8 @@ class _Writer:
                     self._instruction(k, i)
                 for k, (v, r) in enumerate(zip(self.s.outs, self.s.results, strict=True)):
                     self._result(k, v, r)
-        if mark is not None:
-            self.c.emit("release", a=mark.number)
+        if room is not None:
+            room.give_back()
 
     # -- storage
 
@@ -214,8 +215,9 @@ class _Writer:
         args = [a for i in self.s.body for a in i.args] + list(self.s.results)
         return Lane("index", axis) in args
 
-    def _store_room(self) -> Int | None:
-        """Room for temporaries and counting tensors; the heap's mark, if it is taken there."""
+    def _store_room(self) -> Room | None:
+        """Room for temporaries and counting tensors; None where a fixed part of the scratchpad
+        does."""
         b, c = self.b, self.c
         size = size_of(self.p.inner) * self.p.item
         positions = self._inner_positions()
@@ -231,21 +233,19 @@ class _Writer:
                 b.unit.room(0, CELLS + total)
                 self._counts(positions, c.number(CELLS + self.p.count * step), "SP")
                 return None
-        mark = c.int()
-        c.emit("mark", d=mark.number)
-        step_reg = c.int()
+        room = Room(b)
+        base, step_reg = c.int(), c.int()
+        heap = self.p.item == 8
         with c.scope():
             c.op("and", c.addi(b.dim(size), 63), c.number(-64), step_reg)
-        base = c.int()
-        with c.scope():
-            c.emit("alloc", d=base.number, a=c.times(step_reg, self.p.count).number)
+            room.take_bytes(c.times(step_reg, self.p.count), base, heap=heap)
         self.storage = _Storage("DRAM", base, step_reg, self.p.count)
         for a in positions:
             at = c.int()
             with c.scope():
-                c.emit("alloc", d=at.number, a=b.dim(a.size * 4).number)
+                room.take_bytes(b.dim(a.size * 4), at)
             self._counts([a], at, "DRAM")
-        return mark
+        return room
 
     def _counts(self, axes: Sequence[Axis], at: Int, space: str) -> None:
         """Tensors 0, 1, 2, … for the axes, one after the other from an address."""

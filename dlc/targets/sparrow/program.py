@@ -43,7 +43,8 @@ class SparrowOptions:
     Matrices of them with at most `sparse_below` of their entries set are stored compressed.
     `queue` is how many events a queue holds; longer vectors take the dense way. `heap` bytes of
     DRAM for frames, structures, arguments and results, `stack` bytes of saved registers: where a
-    call needs more, it ends with the status `arena`."""
+    call needs more, it ends with the status `arena`. `scratchpad` bytes of SP: half for what single
+    statements need, half for frames, which go on in DRAM when they don't fit."""
 
     dense: bool = False
     weights: Mapping[str, Array] = field(default_factory=dict[str, Array])
@@ -51,6 +52,7 @@ class SparrowOptions:
     queue: int = 4096
     heap: int = 1 << 24
     stack: int = 1 << 20
+    scratchpad: int = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ import numpy as np
 from dlc.diag import CompileError, Diagnostic, error
 from dlc.ir.core import NOWHERE, Loc
 from dlc.isa.builder import Label
+from dlc.isa.layout import SPACE_SHIFT
 from dlc.isa.model import Isa
 from dlc.memory.form import BFunction, BModule, Data
 from dlc.ops.card import Status
 from dlc.targets.sparrow.code import Code
 from dlc.targets.sparrow.convention import Convention, convention
 from dlc.targets.sparrow.program import Site, SparrowOptions
-from dlc.typesys.dtypes import DType
+from dlc.typesys.dtypes import I64, DType
 from dlc.typesys.types import ListType, TensorType, Type
 
 KNOWN = frozenset({"f32", "bf16", "i64", "i32", "i8", "bool"})
@@ -38,6 +39,7 @@ class Unit:
         self.routines: dict[str, Callable[[Code], None]] = {}
         self.scratch = 0
         self._cells: int | None = None
+        self._shared: int | None = None
 
     # -- failures
 
@@ -68,12 +70,18 @@ class Unit:
     # -- constants
 
     def data(self, s: Data) -> int:
-        """The address in DRAM of read-only data."""
+        """The address of read-only data: in CONST, elements of 64 bits in DRAM."""
         found = self._data.get(s)
         if found is None:
             raw = np.ascontiguousarray(s.value.astype(s.dtype.numpy)).tobytes()
-            found = self._data[s] = self.code.builder.data("DRAM", raw or b"\0")
+            space = "DRAM" if s.dtype == I64 else "CONST"
+            at = self.code.builder.data(space, raw or b"\0")
+            found = self._data[s] = self.tagged(space, at)
         return found
+
+    def tagged(self, space: str, address: int) -> int:
+        """The address with the name of its space, as `td.at` takes it for a row in DRAM."""
+        return (self.isa.space(space) - self.isa.space("DRAM") << SPACE_SHIFT) + address
 
     def singleton(self, type_: str, constructor: str) -> int:
         """The address of the one record of a constructor without fields."""
@@ -99,15 +107,12 @@ class Unit:
             found = self._conventions[name] = convention(self.m.functions[name])
         return found
 
-    def header(self, name: str) -> int:
-        """Bytes of a function's frame in DRAM before its slots."""
-        return self.convention(name).header
-
-    @property
-    def slack(self) -> int:
-        """Bytes at the end of the room for frames that a caller may write before the callee checks
-        for room: the largest header."""
-        return max((self.header(name) for name in self.m.functions), default=0)
+    def shared_cell(self, offset: int) -> int:
+        """The address in DRAM of a cell for arguments and results."""
+        if self._shared is None:
+            size = max(self.convention(name).cells for name in self.m.functions)
+            self._shared = self.code.builder.reserve("DRAM", size)
+        return self._shared + offset
 
     def label(self, fn: BFunction) -> Label:
         return Label(f"fn.{fn.name}")

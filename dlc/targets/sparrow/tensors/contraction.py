@@ -15,9 +15,9 @@ from dlc.memory.form import Immediate, Operand, Reg, Tensor, View
 from dlc.targets.sparrow.axes import Axis, is_negative, loops, shifted
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import Int
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, convert
 from dlc.targets.sparrow.tensors.movement import (
-    Room,
     copy_window,
     delivered,
     destination,

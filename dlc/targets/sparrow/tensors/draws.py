@@ -6,8 +6,9 @@ from dlc.memory.form import Tensor, View
 from dlc.ops.random_bits import SPLIT_WORD
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import Int
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.tensors.elements import Elements, product
-from dlc.targets.sparrow.tensors.movement import Room, cell, delivered, destination
+from dlc.targets.sparrow.tensors.movement import cell, delivered, destination
 from dlc.typesys.dims import ONE, ZERO, Dim
 from dlc.typesys.dtypes import I32, I64
 
@@ -63,8 +64,8 @@ def emit_split(b: Body, s: Tensor) -> None:
     c = b.c
     key = _key(b, s)
     room = Room(b)
-    words = room.take(I32, (Dim.const(4),))
-    t = b.describe(words).number
+    words = room.take(I64, (Dim.const(2),))
+    t = b.describe(Window("DRAM", I32, words.address, (Dim.const(4),), (ONE,))).number
     c.emit("rand", d=t, a=key.number, v=SPLIT_WORD - (1 << 32))
     for k, to in enumerate(s.outs):
         with c.scope():

@@ -11,9 +11,10 @@ from dlc.memory.form import Tensor, View, row_major
 from dlc.targets.sparrow.axes import is_negative
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Int, Scalar
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute
 from dlc.targets.sparrow.tensors.elements import Elements, around, product
-from dlc.targets.sparrow.tensors.movement import Room, copy_window
+from dlc.targets.sparrow.tensors.movement import copy_window
 from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, I32, I64
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dlc.memory.form import Immediate, Operand, Reg, Tensor, View, row_major
+from dlc.memory.form import Immediate, Operand, Reg, Tensor, View
 from dlc.targets.sparrow.axes import axes_of, loops, shifted, split
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import Flt, Scalar
 from dlc.targets.sparrow.scalars import convert, rounded
 from dlc.targets.sparrow.tensors.elements import Elements
-from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import F32, I8, I32, I64, DType
 
 
@@ -116,26 +115,3 @@ def delivered(b: Body, x: Operand, k: int) -> None:
     w = cell(b, k, x.type)
     y = b.load_in(w.space, w.dtype, w.address)
     b.put(x, rounded(b.c, y, x.type) if isinstance(y, Flt) else y)
-
-
-class Room:
-    """Heap storage for the time of a statement."""
-
-    def __init__(self, b: Body) -> None:
-        self.b = b
-        self.mark = b.c.int()
-        b.c.emit("mark", d=self.mark.number)
-
-    def take(self, dtype: DType, shape: tuple[Dim, ...]) -> Window:
-        """A dense tensor."""
-        c = self.b.c
-        at = c.int()
-        size = Dim.const(dtype.bytes)
-        for n in shape:
-            size = size * n
-        with c.scope():
-            c.emit("alloc", d=at.number, a=self.b.dim(size).number)
-        return Window("DRAM", dtype, at, shape, row_major(shape))
-
-    def give_back(self) -> None:
-        self.b.c.emit("release", a=self.mark.number)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dlc.memory.form import Tensor, View
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute
 from dlc.targets.sparrow.tensors.elements import Elements, around, product
 from dlc.targets.sparrow.tensors.gather import axis_of, part
-from dlc.targets.sparrow.tensors.movement import Room
 from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, I32, DType
 

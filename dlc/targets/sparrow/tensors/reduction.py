@@ -7,11 +7,11 @@ from dlc.memory.form import Tensor
 from dlc.targets.sparrow.axes import Axis, axes_of, is_negative, loops, shifted, split
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import Flt, Int, Scalar
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, rounded
 from dlc.targets.sparrow.tensors.contraction import merged
 from dlc.targets.sparrow.tensors.elements import Elements
 from dlc.targets.sparrow.tensors.movement import (
-    Room,
     delivered,
     destination,
     source,

@@ -11,9 +11,10 @@ from dlc.isa.builder import Label
 from dlc.memory.form import Tensor, View, row_major
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar
+from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, rounded
 from dlc.targets.sparrow.tensors.elements import Elements, product
-from dlc.targets.sparrow.tensors.movement import Room, copy_window, fill_window
+from dlc.targets.sparrow.tensors.movement import copy_window, fill_window
 from dlc.targets.sparrow.tensors.reduction import nothing
 from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, DType
