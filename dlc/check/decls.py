@@ -115,7 +115,7 @@ class Signature:
     `dims` are all dim names in order of appearance: implicit generics, path dims, whole-number
     parameters that types mention (`value_dims`). `consts` are names of dims and parameters known
     when compiling. `unknowns` are the `?k` of the result; `bounds` gives their upper bounds where
-    they are known."""
+    they are known. `aliases` are names of the source for dims that are called something else."""
 
     name: str
     generics: tuple[GenericDecl, ...]
@@ -131,6 +131,7 @@ class Signature:
     builtin: bool
     exported: bool
     span: Span
+    aliases: tuple[tuple[str, str], ...] = ()
 
     def param(self, name: str) -> ParamDecl | None:
         return next((p for p in self.params if p.name == name), None)

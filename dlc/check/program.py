@@ -20,15 +20,16 @@ from dlc.check.instances import InstanceKey, Static
 from dlc.check.modules import Reader, SearchPath
 from dlc.check.onnx_model import OnnxReader, OnnxSignature
 from dlc.check.row_only import row_only
+from dlc.check.sets import parameter_sets
 from dlc.check.signature import read_signature
 from dlc.check.structural import not_structural
 from dlc.check.tables import Tables
 from dlc.check.typed import Effects, TypedFunction
 from dlc.check.typed.walk import nodes
-from dlc.diag import CompileError, Diagnostic, SourceFile, error
+from dlc.diag import CompileError, Diagnostic, SourceFile
 from dlc.diag.bag import Bag
 from dlc.syntax import read_source, tree
-from dlc.typesys.surface import Model, Type, short
+from dlc.typesys.surface import Type
 
 DEPTH = 20_000
 """Python frames that checking may use: sources nest up to 256 deep, and instances nest in
@@ -142,7 +143,7 @@ def _check(source: SourceFile, path: SearchPath, onnx: OnnxReader | None, bag: B
     engine.effects_of = group_effects(own, graph, order, loops)
     main = found.by_name[found.main]
     exports = _exports(tables, main.tree, found.main)
-    sets = _parameter_sets(tables, exports)
+    sets = parameter_sets(tables, exports)
     tests = tuple(
         TestDecl(t.name.value, found.main, engine.test(found.main, t), t.span)
         for t in main.tree.items
@@ -196,37 +197,6 @@ def _exports(tables: Tables, module: tree.Module, name: str) -> tuple[str, ...]:
             if full in tables.functions:
                 out.append(full)
     return tuple(dict.fromkeys(out))
-
-
-def _parameter_sets(tables: Tables, exports: Sequence[str]) -> dict[str, Type]:
-    """E0339: one name of a model parameter is one set of parameters, of one type."""
-    out: dict[str, Type] = {}
-    first: dict[str, str] = {}
-    for name in exports:
-        sig = tables.signatures.get(name)
-        for p in () if sig is None else sig.params:
-            if not isinstance(p.type, Model):
-                continue
-            before = out.setdefault(p.name, p.type)
-            first.setdefault(p.name, name)
-            assert isinstance(before, Model)
-            if before.name != p.type.name:
-                one, other = a_name(before.name), a_name(p.type.name)
-                text = f"two exports use the name `{p.name}` for {one} and {other}"
-                found = error("E0339", text, p.span)
-                s = tables.signatures[first[p.name]]
-                at = None if s is None else s.param(p.name)
-                if at is not None:
-                    found = found.with_label(at.span, f"{one} here")
-                found = found.with_note("parameters of an artefact are known by this name")
-                tables.bag.add(found.with_help("give one of them another name"))
-    return out
-
-
-def a_name(name: str) -> str:
-    """`a Mlp`, `an EBM`."""
-    text = short(name)
-    return f"an {text}" if text[:1] in "AEIOaeio" else f"a {text}"
 
 
 def _functions(tables: Tables, engine: Engine, wanted: Sequence[str]) -> dict[str, FunctionDecl]:

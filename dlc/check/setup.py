@@ -106,6 +106,8 @@ def function_body(
         value = given.consts.get(n)
         known = Dim.const(value) if isinstance(value, int) else Dim.sym(n)
         b.dim_names[n] = given.where.get(n, known)
+    for n, own in sig.aliases:
+        b.dim_names[n] = b.dim_names[own]
     rewrite = given.rewrite()
     b.result = rewrite(sig.result)
     b.unknowns = sig.unknowns

@@ -15,6 +15,7 @@ from dlc.check.decls import Default, DimDecl, GenericDecl, ParamDecl, Signature
 from dlc.check.entities import FunctionItem
 from dlc.check.paths import dim_of_type, field_type, path_error
 from dlc.check.read_type import TypeReader, mentions_run
+from dlc.check.sets import with_set_names
 from dlc.check.tables import Tables
 from dlc.diag import Span, error
 from dlc.diag.suggest import did_you_mean
@@ -251,7 +252,7 @@ def read_signature(tables: Tables, item: FunctionItem) -> Signature | None:
     if (broken or isinstance(result, Unknown)) and len(bag.diagnostics) == before:
         return None
     bounds = dict(BOUNDS.get(node.name.text, ())) if node.is_builtin else {}
-    return Signature(
+    made = Signature(
         name=item.name,
         generics=tuple(generics.values()),
         params=tuple(place.params.values()),
@@ -267,6 +268,7 @@ def read_signature(tables: Tables, item: FunctionItem) -> Signature | None:
         exported=node.exported,
         span=node.name.span,
     )
+    return with_set_names(tables, made) if node.exported else made
 
 
 def _generics(tables: Tables, node: tree.FnDef) -> dict[str, GenericDecl]:

@@ -92,8 +92,9 @@ def _brackets(b: Body, c: Matching, node: tree.Index) -> bool:
     found = dims_in_brackets(b, node, names, short(c.sig.name))
     if found is None:
         return False
+    aliases = dict(c.sig.aliases)
     for n, d in found.items():
-        c.matcher.dims[f"?{n}"] = b.norm(d)
+        c.matcher.dims[f"?{aliases.get(n, n)}"] = b.norm(d)
     return True
 
 

@@ -69,7 +69,7 @@ def _cumsum(g: Given) -> Leaves:
 
 
 def _sort(g: Given) -> Leaves:
-    return g.b.emit_many("sort", g.one(0), axis=0)
+    return g.b.emit_many("sort", g.one(0), axis=0, descending=True)
 
 
 def _top_k(g: Given) -> Leaves:
