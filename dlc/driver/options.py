@@ -22,8 +22,8 @@ class Options:
     `bind` gives numbers to dims (`m.V`, `V`, `beam.K`). `entries` are the exported functions to
     compile, None for all. `prefix` begins every C name. `verify` checks the IR after every stage;
     `dump` names stages whose text is kept (`STAGES` in `dlc.driver.stages`, and every pass).
-    `poison` fills unused memory with NaNs; `fuel`, if not 0, is how many turns loops without a bound
-    may take in a call that does not say.
+    `poison` fills unused memory with NaNs; `fuel`, if not 0, is how many turns loops without a
+    bound may take in a call that does not say.
 
     For the accelerator, `preset` names the machine whose costs are told, and `dense` leaves events
     and compressed weights out; embedded weights are compressed where they are sparse.

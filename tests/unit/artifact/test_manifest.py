@@ -160,3 +160,37 @@ def test_the_linker_fails(native: Artifact) -> None:
     with pytest.raises(CompileError, match="the linker failed") as caught:
         with_roles(broken, ["shared"], "zoo")
     assert code(caught) == "E0941"
+
+
+# -- the page that describes it
+
+PAGE = Path(__file__).parents[3] / "docs" / "manifest.md"
+OPEN = ("options", "device", "files", "places", "interface", "entries[].dims", "weights.dims")
+"""Objects whose keys are names of the program or are not described one by one."""
+
+
+def keys(x: Any, at: str = "") -> set[str]:
+    if isinstance(x, list):
+        return {k for y in x for k in keys(y, f"{at}[]")}
+    if not isinstance(x, dict) or at in OPEN:
+        return set()
+    inner = [(f"{at}.{name}".lstrip("."), y) for name, y in x.items()]
+    return {k for k, _ in inner} | {k for path, y in inner for k in keys(y, path)}
+
+
+def test_the_page_describes_every_key(native: Artifact) -> None:
+    net = Net(native)
+    net.init(3, O=3, I=2)
+    with_weights = net._with_weights().manifest.text()
+    found = {k for text in (with_weights, made().manifest.text()) for k in keys(json.loads(text))}
+    text = PAGE.read_text()
+    described = {
+        k
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for k in line.split("|")[1].replace("`", "").replace(" ", "").split(",")
+    }
+    described |= {k.rpartition(".")[0].removesuffix("[]") for k in described if "." in k}
+    described |= {k.removesuffix("[]") for k in described} | {"abi", "source", "target"}
+    assert found - described == set()
+    assert {k for k in described - found if "device" not in k and not k.endswith("[]")} == set()
