@@ -141,7 +141,8 @@ class SparrowProgram:
 
     `program.entries` have the names of `entries`, and one parameter each, `block`
     (i64[block_cells]). `program.marks` map words to places of the source; a user's trap with code k
-    is `sites[k]`. `bounds` are texts about what limits a call, by entry (frames, recursion)."""
+    is `sites[k]`. `bounds` are texts about what limits a call, by entry (frames, recursion).
+    `weights` are the parameters that the program has its own copy of."""
 
     program: Program
     entries: Mapping[str, SparrowEntry]
@@ -149,3 +150,4 @@ class SparrowProgram:
     types: Mapping[str, AdtDecl]
     dense: bool = False
     bounds: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights: frozenset[str] = frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,14 +13,17 @@ from dlc.evaluate.arguments import Arguments
 from dlc.ir.core import Function, Region, Value
 from dlc.isa.cost.measure import resume_measured
 from dlc.isa.cost.report import Report
-from dlc.isa.layout import S
+from dlc.isa.layout import SPACE_SHIFT, S
 from dlc.isa.machine import FUEL, Engine, Machine, Run
+from dlc.isa.program import Program
 from dlc.targets.sparrow.program import SparrowEntry, SparrowProgram
 from dlc.targets.sparrow.values import Full, Store, closed, get, put
+from dlc.typesys.dtypes import I64
 from dlc.typesys.types import TensorType
 
 LIMIT = 1 << 32
 """Bytes of machine memory beyond which a call is not tried again."""
+WEIGHTS = "WGT"
 _STATUS = {
     "out_of_bounds": "bounds", "div_zero": "div_zero", "out_of_fuel": "fuel",
     "out_of_memory": "arena", "stack_overflow": "arena",
@@ -63,21 +66,26 @@ def run_entry(
     fuel: int = FUEL,
     engine: Engine = "fast",
     trace: int = 0,
+    resident: Collection[str] | None = None,
 ) -> Outcome:
     """Call an entry. Arguments are in the order of `SparrowEntry.given`: numpy arrays, numbers,
     `ListValue` or Python lists, `AdtValue` or tuples, as `dlc.evaluate.run` takes them. Dims come
     from their shapes; those that no argument shows are in `dims`. `inout` arrays are changed in
     place. `preset` names the machine that the costs are measured on. Memory grows until the call
-    has enough (the program itself stays as it is).
+    has enough (the program itself stays as it is). Parameters named in `resident` lie in the
+    memory of weights instead of DRAM; if it is None, those are the float tensors of models, whose
+    names have a dot. Weights that the program has its own copy of are not passed at all.
 
     Raises: RunError for arguments that do not fit; SparrowError."""
     described = compiled.entries[entry]
     values, env = _converted(compiled, described, args, dims)
-    program = compiled.program
+    held = _resident(compiled, described, resident)
+    program = _with_weights(compiled.program, described, held, values)
     while True:
         machine = Machine.load(program, engine=engine, name=entry, limit=LIMIT)
         try:
-            return _Call(compiled, described, machine, values, env).run(preset, fuel, trace)
+            call = _Call(compiled, described, machine, values, env, held)
+            return call.run(preset, fuel, trace)
         except (Full, _Short) as e:
             memories = dict(program.memories)
             grown = "STACK" if isinstance(e, _Short) and e.stack else "DRAM"
@@ -97,12 +105,46 @@ class _Short(Exception):
         self.stack, self.failure = stack, failure
 
 
+def _resident(
+    compiled: SparrowProgram, e: SparrowEntry, names: Collection[str] | None
+) -> frozenset[str]:
+    """The parameters that lie in the memory of weights."""
+    fits = (
+        p.name
+        for p in e.given
+        if isinstance(p.type, TensorType) and p.type.rank and p.type.dtype != I64
+        if (names is None and "." in p.name and p.type.dtype.is_float) or p.name in (names or ())
+    )
+    return frozenset(fits) - compiled.weights
+
+
+def _with_weights(
+    program: Program, e: SparrowEntry, held: frozenset[str], values: Sequence[Any]
+) -> Program:
+    """The program with enough memory of weights."""
+    size = sum(
+        -(-max(np.asarray(x).nbytes, 1) // 64) * 64
+        for p, x in zip(e.given, values, strict=True)
+        if p.name in held
+    )
+    if not size:
+        return program
+    own = program.memories.get(WEIGHTS, 0)
+    return replace(program, memories={**program.memories, WEIGHTS: own + size})
+
+
 def _converted(
     compiled: SparrowProgram, e: SparrowEntry, args: Sequence[Any], dims: Mapping[str, int] | None
 ) -> tuple[list[Any], dict[str, int]]:
     params = tuple(Value(p.type, p.name) for p in e.given)
     head = Function(e.name, e.dims, params, (), Region((), ()))
     return Arguments(compiled.types).convert(head, args, dims)
+
+
+def _tag(machine: Machine, space: str) -> int:
+    """What an address in a space has above its bytes."""
+    isa = machine.isa
+    return isa.space(space) - isa.space("DRAM") << SPACE_SHIFT
 
 
 class _Call:
@@ -115,8 +157,9 @@ class _Call:
         machine: Machine,
         values: Sequence[Any],
         env: Mapping[str, int],
+        held: frozenset[str],
     ) -> None:
-        self.compiled, self.e, self.machine = compiled, entry, machine
+        self.compiled, self.e, self.machine, self.held = compiled, entry, machine, held
         self.values, self.env = iter(values), dict(env)
         self.inouts: dict[int, Any] = {}
 
@@ -128,6 +171,10 @@ class _Call:
         scalars = machine.state.scalars
         start = int(scalars[S.HEAP])
         self.store = Store(machine.state.bytes_of("DRAM"), start, int(scalars[S.HEAP_LIMIT]))
+        size = machine.program.memories.get(WEIGHTS, 0)
+        own = self.compiled.program.memories.get(WEIGHTS, 0)
+        tag = _tag(machine, WEIGHTS)
+        self.weights = Store(machine.state.bytes_of(WEIGHTS), own, size, tag)
         self.block = bound.buffers["block"]
         self._give()
         self._room_for_frames()
@@ -162,7 +209,9 @@ class _Call:
                 store.set_cell(cell, store.take(size))
             else:
                 x = next(self.values)
-                store.set_cell(cell, store.put_tensor(x, t.dtype))
+                to = self.weights if p.name in self.held else store
+                if p.name not in self.compiled.weights:
+                    store.set_cell(cell, to.tag + to.put_tensor(x, t.dtype))
                 if p.mode == "inout":
                     self.inouts[k] = x
 
@@ -189,7 +238,8 @@ class _Call:
         for k, x in self.inouts.items():
             t = closed(e.parameters[k].type, self.env)
             at = store.cell(self._cell(e.first_parameter + k))
-            x[...] = get(store, self.compiled.types, at, t)
+            source = self.weights if e.parameters[k].name in self.held else store
+            x[...] = get(source, self.compiled.types, at - source.tag, t)
         out: list[Any] = []
         for r in e.results:
             t = closed(r.type, self.env)

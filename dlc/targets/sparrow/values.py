@@ -40,11 +40,13 @@ def closed(t: Type, env: Mapping[str, int]) -> Type:
 
 @dataclass
 class Store:
-    """DRAM as the host sees it: its bytes, the next free address, the end."""
+    """A space as the host sees it: its bytes, the next free address, the end, and what addresses in
+    it have above their bytes."""
 
     memory: Bytes
     at: int
     end: int
+    tag: int = 0
 
     def take(self, size: int) -> int:
         """The address of fresh bytes, a multiple of 64."""
