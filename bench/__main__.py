@@ -8,6 +8,7 @@ import sys
 NAMES = {
     "kernels": "GFLOP/s of the kernels beside numpy",
     "treelstm": "microseconds per tree beside the peers",
+    "onnx": "milliseconds per call of ONNX models beside ONNX Runtime",
     "compiling": "seconds of every stage, size of objects, start of the command",
 }
 
