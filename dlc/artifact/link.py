@@ -1,7 +1,8 @@
-"""Shared libraries and programs, with the system's C compiler or a bare LLD.
+"""Shared libraries, WebAssembly modules and programs, with the system's C compiler or a bare LLD.
 
 The object needs no library, so linking is one call: `cc -shared`, or `ld.lld`, `ld64.lld`,
-`lld-link` from the package `ziglang` (the extra `link`), which is never asked to compile."""
+`lld-link`, `wasm-ld` from the package `ziglang` (the extra `link`), which is never asked to
+compile."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def _command(
         ]  # fmt: skip
     if cc is not None and shared_suffix(triple) == ".dylib":
         return [cc, "-dynamiclib", "-nostdlib", "-o", str(out), obj, "-install_name", name]
-    lld = _lld()
+    lld = _lld("ld.lld")
     if lld is None:
         found = error("E0940", f"no linker for {triple}")
         raise CompileError(
@@ -65,6 +66,28 @@ def _command(
         exports = [f"/export:{s}" for s in symbols]
         return [*lld, "lld-link", "/dll", "/noentry", f"/out:{out}", obj, *exports, "/Brepro"]
     return [*lld, "ld64.lld", "-dylib", "-o", str(out), obj, "-install_name", name]
+
+
+def wasm_module(data: bytes, symbols: Sequence[str], triple: str) -> bytes:
+    """A WebAssembly module without imports: it exports its memory, `__heap_base` (what lies above
+    is the caller's) and the symbols.
+
+    Raises CompileError: E0940 without a linker or for another target, E0941 if the linker fails."""
+    if not triple.startswith("wasm"):
+        found = error("E0940", f"an object for {triple} cannot become a WebAssembly module")
+        raise CompileError(found.with_help("compile it with `--target wasm32`"))
+    lld = _lld("wasm-ld")
+    if lld is None:
+        found = error("E0940", f"no linker for {triple}")
+        raise CompileError(found.with_help("install the extra: pip install 'dlc[link]'"))
+    with tempfile.TemporaryDirectory(prefix="dlc-link-") as folder:
+        base = Path(folder)
+        (base / "net.o").write_bytes(data)
+        out = base / "net.wasm"
+        exports = [f"--export={s}" for s in ("__heap_base", *symbols)]
+        flags = ["--no-entry", "--stack-first", "--strip-all", *exports]
+        _run([*lld, "wasm-ld", *flags, "-o", str(out), "net.o"], base)
+        return out.read_bytes()
 
 
 def program(data: bytes, source: str, triple: str, host: str) -> bytes:
@@ -100,12 +123,12 @@ def _compiler() -> str | None:
     return next((p for n in ("cc", "gcc", "clang") if (p := shutil.which(n))), None)
 
 
-def _lld() -> list[str] | None:
+def _lld(name: str) -> list[str] | None:
     """How to call a linker of LLVM by the name that follows: on the path, or inside `ziglang`."""
     try:
         import ziglang  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
     except ImportError:
-        return [] if shutil.which("ld.lld") else None
+        return [] if shutil.which(name) else None
     folder = Path(str(ziglang.__file__)).parent  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     return [str(folder / ("zig.exe" if sys.platform == "win32" else "zig"))]
 

@@ -23,6 +23,7 @@ _SUFFIX: Mapping[str, str] = MappingProxyType(
         "twin": ".dense.spw",
         "llvm": ".ll",
         "asm": ".s",
+        "wasm": ".wasm",
         "exe": "",
         "manifest": ".manifest.json",
     }

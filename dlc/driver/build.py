@@ -12,7 +12,7 @@ import numpy as np
 from dlc.artifact.archive import archive
 from dlc.artifact.capi import Api, capi
 from dlc.artifact.header import header
-from dlc.artifact.link import shared_library
+from dlc.artifact.link import shared_library, wasm_module
 from dlc.artifact.manifest import Machine, Manifest, Memory
 from dlc.artifact.native.emit import MARK, mark
 from dlc.artifact.native.need import formula
@@ -237,7 +237,7 @@ def _embedded(data: bytes, api: Api, block: bytes) -> bytes:
 
 
 def with_roles(artifact: Artifact, roles: Sequence[str], base: str) -> Artifact:
-    """The artefact with the files that can be made of its object: `shared`, `static`.
+    """The artefact with the files that can be made of its object: `shared`, `static`, `wasm`.
 
     Raises CompileError: E0940, E0941 (linking)."""
     m = artifact.manifest
@@ -251,4 +251,6 @@ def with_roles(artifact: Artifact, roles: Sequence[str], base: str) -> Artifact:
     if "shared" in roles:
         name = artifact.file_name(base, "shared")
         more["shared"] = shared_library(data, symbols, m.machine.triple, host_target().triple, name)
+    if "wasm" in roles:
+        more["wasm"] = wasm_module(data, symbols, m.machine.triple)
     return artifact.with_contents(more)

@@ -1,4 +1,4 @@
-"""The C programs of docs/embedding.md: the commands that come before them are run, they are compiled
+"""The C programs of docs/embedding.md: the commands that come before them are run, they compile
 without a warning, and print what the page says."""
 
 from __future__ import annotations

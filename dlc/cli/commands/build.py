@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from dlc.typesys.interface import Interface
 
 ROLES = {
-    "obj": "object", "header": "header", "shared": "shared", "static": "static", "spw": "program",
+    "obj": "object", "header": "header", "shared": "shared", "static": "static", "wasm": "wasm",
+    "spw": "program",
 }  # fmt: skip
 TEXTS = {"llvm": ("llvm", ".ll"), "asm": ("asm", ".s")}
 """What `--emit` calls it -> (stage, suffix)."""
 ABSENT = {
     "exe": "link the object with a main program: --emit obj,header, then cc main.c OUT.o",
-    "wasm": "there is no back end for WebAssembly",
 }
 
 
@@ -43,8 +43,8 @@ class Wanted:
 @click.option("-o", "--out", metavar="OUT", help="Where: the files' name without suffix, or `-`.")
 @click.option(
     "--emit", "kinds", metavar="KINDS",
-    help="Comma-separated: obj, shared, static, header, llvm, asm, ir:STAGE, spw; obj,header or, "
-    "for sparrow, spw if left out.",
+    help="Comma-separated: obj, shared, static, header, wasm, llvm, asm, ir:STAGE, spw; obj,header "
+    "or, for sparrow, spw if left out.",
 )  # fmt: skip
 @click.option(
     "--target", default="host", show_default=True, metavar="NAME",
@@ -130,8 +130,6 @@ def _target(target: str, cpu: str) -> tuple[Where, str | None, str]:
         from dlc.driver.sparrow import preset_of
 
         return "sparrow", None, preset_of(target) or "sparrow"
-    if target.startswith("wasm"):
-        raise click.UsageError(f"--target {target}: {ABSENT['wasm']} (`dlc targets`)")
     if target in ("host", "cpu"):
         from dlc.targets.cpu.llvm import host_target
 

@@ -215,7 +215,7 @@ def test_compile_and_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         ("--target", "sparrow", "--emit", "llvm"),
         ("--emit", "spw"),
         ("--dense",),
-        ("--target", "wasm32"),
+        ("--emit", "wasn"),
         ("--name", "3x"),
         ("--entry", "logit"),
         ("--weights-mode", "embed"),
