@@ -1,8 +1,9 @@
 """`each(f, m, …)` and `total(f, m, …)`: a function of scalars at every float of equal structures.
 
 Operands are aligned leaf by leaf. A tensor leaf is one element-wise computation; a list is a loop;
-an algebraic value is a recursive function that lowering writes. A leaf that some operand stores as
-`Rows` is visited only there."""
+an algebraic value is a recursive function that lowering writes. Rows that no operand stores are
+zeros: they are visited unless the function leaves what it is given where these are zero. A result
+that is `Rows` itself has the rows of its operands."""
 
 from __future__ import annotations
 
@@ -14,12 +15,14 @@ from dlc.check.typed import Lambda, Local
 from dlc.diag import InternalError
 from dlc.ir.core import Constructor, Function, Signature, Value
 from dlc.ir.tangent import ZERO, has_tangent, is_tangent, tangent_type
+from dlc.lower.calls import apply
 from dlc.lower.layout import absent
 from dlc.lower.lift import apply_to_all
 from dlc.lower.liveness import free_slots
 from dlc.lower.mentions import mentioned_dims
 from dlc.lower.rows import dense_table, row_numbers, stored_as_rows
 from dlc.lower.scope import Leaves, Scope, conform
+from dlc.lower.untouched import Known, where_zero
 from dlc.ops.build import Builder, DimNames
 from dlc.typesys import surface
 from dlc.typesys.dims import Dim
@@ -120,16 +123,53 @@ class _Walk:
     # -- rows
 
     def _rows(self, s: Scope, xs: Sequence[Operand]) -> Value:
-        """Only the rows that some operand stores. Of one, its list is walked; where several are
-        stored as rows, the rows of all are, a missing one being zero."""
+        """The rows that some operand stores, and the others if a zero changes them. Of one operand
+        its list is walked; where several are stored as rows, the rows of all are, a missing one
+        being zero."""
         lists = [x.value for x in xs if x.rows]
         tables = [None if x.rows else x.value for x in xs]
-        if len(lists) == 1:
+        everywhere = any(not x.rows for x in xs) and not self._stays(s, xs)
+        if len(lists) == 1 and (not everywhere or xs[0].rows):
             return self._over_rows(s, lists[0], tables)
+        if len(lists) == 1 and not self.total:
+            return self._everywhere(s, lists[0], tables)
         like = _table_type(self.node.args, xs)
         dense = [dense_table(s, x.value, like) if x.rows else x.value for x in xs]
+        if everywhere and not xs[0].rows:
+            return self._tensors(s, dense)
         numbers = row_numbers(s, lists, like.shape[0])
         return self._over_rows(s, numbers, [*dense], pushes=xs[0].rows)
+
+    def _stays(self, s: Scope, xs: Sequence[Operand]) -> bool:
+        """Whether rows that no list stores stay as they are (`each`) or add nothing (`total`)."""
+        dtypes = tuple(map(_dtype, xs))
+        inner = s.nested(tuple(map(TensorType, dtypes)))
+        (y,) = apply(inner, self.functions[dtypes], [(p,) for p in inner.b.params])
+        found = where_zero(inner.b.ops, inner.b.params, [x.rows for x in xs], y)
+        return found is (Known.ZERO if self.total else Known.FIRST)
+
+    def _everywhere(self, s: Scope, rows: Value, tables: Sequence[Value | None]) -> Value:
+        """The stored rows first, from the table as it was; then the whole table with zeros; then
+        the stored rows take their places. Each row is stored once."""
+        first = tables[0]
+        assert first is not None
+        row = TensorType(first.tensor.dtype, first.tensor.shape[1:])
+        made = s.b.emit_typed("list_new", ListType((SCALAR_I32, row)))
+        inner = s.nested((SCALAR_I32, made.type), ("i", "made"))
+        i, out = inner.b.params
+        number, held = inner.b.emit_many("list_get", rows, i, in_bounds=True)
+        parts = [held if t is None else inner.b.emit("index", t, number) for t in tables]
+        pushed = inner.b.emit("list_push", out, number, self._tensors(inner, parts))
+        n = s.b.emit("list_len", rows)
+        (made,) = s.b.for_(s.b.dim(0), n, (made,), inner.b.yield_(pushed))
+        zero = TensorType(held.tensor.dtype, first.tensor.shape)
+        table = self._tensors(s, [s.b.full(0, zero) if t is None else t for t in tables])
+        inner = s.nested((SCALAR_I32, table.type), ("i", "table"))
+        i, out = inner.b.params
+        number, y = inner.b.emit_many("list_get", made, i, in_bounds=True)
+        placed = inner.b.emit("insert", out, y, number, in_bounds=True)
+        (table,) = s.b.for_(s.b.dim(0), n, (table,), inner.b.yield_(placed))
+        return table
 
     def _over_rows(
         self, s: Scope, rows: Value, tables: Sequence[Value | None], pushes: bool | None = None
@@ -263,6 +303,13 @@ class _Walk:
             return inner.b.yield_(_sum(inner.b, inner.b.scalar(0.0, F32), made))
         sizes = tuple(map(Dim.sym, inner.b.dims))
         return inner.b.yield_(inner.b.variant(t, c.name, made, sizes))
+
+
+def _dtype(x: Operand) -> DType:
+    """The element type of a tensor, or of the rows of a table."""
+    t = x.value.type.columns[1] if isinstance(x.value.type, ListType) else x.value.type
+    assert isinstance(t, TensorType)
+    return t.dtype
 
 
 def _at(x: Operand, dims: tuple[Dim, ...]) -> AdtType:
