@@ -21,7 +21,7 @@ from dlc.targets.sparrow.code import (
     Scalar,
 )
 from dlc.targets.sparrow.control import give, taken
-from dlc.targets.sparrow.homes import Homes, assign, kind_of
+from dlc.targets.sparrow.homes import Homes, assign, has_wide_slots, kind_of
 from dlc.targets.sparrow.program import SparrowEntry, SparrowParameter, SparrowResult
 from dlc.targets.sparrow.statements import EMITTERS
 from dlc.targets.sparrow.unit import Unit
@@ -67,7 +67,7 @@ def _check_frame(b: Body) -> None:
     """The frame stays in the scratchpad if it fits there, else it moves to DRAM; status `arena`
     where there is no room either. Elements of 64 bits exist in DRAM only."""
     c, fn = b.c, b.fn
-    wide = any(s.dtype == I64 for s in fn.slots)
+    wide = has_wide_slots(fn)
     if b.where(b.homes.top) is None and fn.frame == Dim.const(0):
         return
     with c.scope():

@@ -28,6 +28,7 @@ from dlc.memory.form import (
     Statement,
     Switch,
     Tensor,
+    View,
 )
 from dlc.memory.frame import Home, nested, reads, statements, writes
 from dlc.targets.sparrow.code import FLOAT_HOMES, HOMES, Flt, Int
@@ -133,18 +134,27 @@ class _Scan:
 
 def slot_dims(fn: BFunction, x: Statement) -> tuple[Home, ...]:
     """The dims in the offsets of the slots that a statement names."""
-    return tuple(n for s in _slots(x) for n in fn.slots[s.index].offset.symbols())
+    slots = (s for s in _parts(x) if isinstance(s, Slot))
+    return tuple(n for s in slots for n in fn.slots[s.index].offset.symbols())
 
 
-def _slots(x: object) -> Iterator[Slot]:
-    if isinstance(x, Slot):
+def has_wide_slots(fn: BFunction) -> bool:
+    """Whether elements of 64 bits lie in the frame. Slots are shared by views of any element
+    type, so the views say it."""
+    parts = (x for s in statements(fn.body) for x in _parts(s))
+    return any(isinstance(x, View) and x.dtype == I64 and isinstance(x.place, Slot) for x in parts)
+
+
+def _parts(x: object) -> Iterator[Slot | View]:
+    """The slots and views that a statement names, those of the blocks inside left out."""
+    if isinstance(x, (Slot, View)):
         yield x
-    elif isinstance(x, tuple):
+    if isinstance(x, tuple):
         for item in x:  # pyright: ignore[reportUnknownVariableType]
-            yield from _slots(item)  # pyright: ignore[reportUnknownArgumentType]
+            yield from _parts(item)  # pyright: ignore[reportUnknownArgumentType]
     elif is_dataclass(x) and not isinstance(x, (type, Reg, Dim, DType, If, Switch, For, Loop)):
         for f in fields(x):
-            yield from _slots(getattr(x, f.name))
+            yield from _parts(getattr(x, f.name))
 
 
 def _made_in_turn(body: Block) -> Iterator[Home]:
