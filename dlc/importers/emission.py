@@ -302,7 +302,8 @@ class Emission:
         y = np.asarray(y)
         kept = y.size > INLINE or any(map(_is_view_of_parameter, xs))
         view = View(name, tuple(xs), frozen) if name in _VIEWS and kept else None
-        return Tensor(self, element, t.shape, known=y, view_of=view)
+        # What is made of an initialiser keeps its name.
+        return Tensor(self, element, t.shape, known=y, hint=xs[0].hint, view_of=view)
 
     def _worth(self, name: str, xs: Sequence[Tensor], t: TensorType) -> bool:
         """Whether the budget allows it; views cost nothing."""

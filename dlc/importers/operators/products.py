@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from string import ascii_letters
 
 from dlc.importers.broadcasting import agree, common_shape, stretch, with_dim
 from dlc.importers.call import Call, Operator
-from dlc.importers.elements import INT64, Element
+from dlc.importers.elements import INT64
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
 from dlc.typesys.dims import ONE, Dim
@@ -16,8 +17,12 @@ def _matmul(c: Call) -> Tensor:
     return matmul(c.tensor(0), c.tensor(1))
 
 
-def matmul(a: Tensor, b: Tensor, element: Element | None = None) -> Tensor:
-    """numpy's matmul: products of the last two axes, for every position in the others."""
+Contract = Callable[[str, Tensor, Tensor], Tensor]
+
+
+def matmul(a: Tensor, b: Tensor, contract: Contract | None = None) -> Tensor:
+    """numpy's matmul: products of the last two axes, for every position in the others. `contract`
+    computes them, if not the IR's own."""
     e = a.e
     if not a.rank or not b.rank:
         raise refuse("E0707", f"MatMul of {a} and {b}")
@@ -31,7 +36,8 @@ def matmul(a: Tensor, b: Tensor, element: Element | None = None) -> Tensor:
     rows = i if a.rank > len(left) + 1 else ""
     columns = j if b.rank > len(right) + 1 else ""
     used = "".join(x for x in many if x in left or x in right)
-    y = e.contract(f"{left}{rows}{k},{right}{k}{columns}->{used}{rows}{columns}", a, b, element)
+    spec = f"{left}{rows}{k},{right}{k}{columns}->{used}{rows}{columns}"
+    y = (contract or e.contract)(spec, a, b)
     shape = (*lead, *([y.shape[len(used)]] if rows else ()), *([y.shape[-1]] if columns else ()))
     return e.reshape(y, shape)
 

@@ -1,8 +1,8 @@
 """Whole-number arithmetic with scales: QuantizeLinear and its inverse, products and convolutions of
 bytes.
 
-Sums of products of bytes are exact: products are contracted in int32; convolutions are done in
-float where every sum is below 2**24 (or in double, below 2**53), where floats are exact as well."""
+Sums of products of bytes are exact: see `byte_products`; convolutions are done in float where every
+sum is below 2**24 (or in double, below 2**53), where floats are exact as well."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dlc.importers.elements import (
     DOUBLE,
     ELEMENTS,
     FLOAT,
-    INT16,
     INT32,
     UINT8,
     Element,
     element_of,
 )
+from dlc.importers.operators.byte_products import contract, shifted
 from dlc.importers.operators.convolutions import add_bias, convolve
 from dlc.importers.operators.products import matmul
 from dlc.importers.operators.recurrent import LSTM, Product, recurrent
@@ -107,6 +107,12 @@ def dequantised(x: Tensor, scale: Tensor, zero: Tensor | None) -> Tensor:
 def dynamic(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The bytes, scale and zero point of a tensor by its own range. Source: ONNX
     DynamicQuantizeLinear-11."""
+    q, scale, zero = _dynamic(x)
+    return numbers.cast(q, UINT8), scale, numbers.cast(zero, UINT8)
+
+
+def _dynamic(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, with bytes and zero point as whole numbers in float."""
     e = x.e
     axes = tuple(range(x.rank))
     high = e.reduce("max", x, axes).op("max", 0.0)
@@ -114,8 +120,8 @@ def dynamic(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     scale = (high - low) / 255.0
     scale_safe = scale.equals(0.0).choose(1.0, scale)
     zero = (-low / scale_safe).op("round").op("max", 0.0).op("min", 255.0)
-    point = numbers.cast(zero, UINT8)
-    return quantised(x, scale_safe, point, UINT8), scale, point
+    q = ((x / scale_safe).op("round") + zero).op("max", 0.0).op("min", 255.0)
+    return q, scale, zero
 
 
 def _dynamic_quantize_linear(c: Call) -> tuple[Tensor, ...]:
@@ -125,23 +131,9 @@ def _dynamic_quantize_linear(c: Call) -> tuple[Tensor, ...]:
 # -- products
 
 
-def _shifted(x: Tensor, zero: Tensor | None, rows: bool) -> Tensor:
-    """`x - zero` as int16, which holds it. A vector of zero points is one for each row (`rows`)
-    or column of the matrices."""
-    y = numbers.cast(x, INT16)
-    if zero is None or (zero.known is not None and not zero.known.any()):
-        return y
-    z = numbers.cast(zero, INT16)
-    if z.rank == 1 and z.shape != (ONE,) and rows:
-        z = x.e.reshape(z, (z.shape[0], 1))
-    elif z.rank == 1 and z.shape == (ONE,):
-        z = x.e.reshape(z, ())
-    return y - z
-
-
 def integer_matmul(a: Tensor, b: Tensor, za: Tensor | None, zb: Tensor | None) -> Tensor:
     """`(a - za) @ (b - zb)` in int32."""
-    return matmul(_shifted(a, za, True), _shifted(b, zb, False), INT32)
+    return matmul(shifted(a, za, True), shifted(b, zb, False), contract)
 
 
 def _matmul_integer(c: Call) -> Tensor:
@@ -158,11 +150,9 @@ def _column(p: Tensor, y: Tensor, rows: bool) -> Tensor:
 
 def _qlinear_matmul(c: Call) -> Tensor:
     a, sa, za, b, sb, zb, sy, zy = (c.tensor(i) for i in range(8))
-    wide_a, wide_b = (
-        numbers.cast(x, INT32) - numbers.cast(_column(z, x, r), INT32)
-        for x, z, r in ((a, za, True), (b, zb, False))
+    y = matmul(
+        shifted(a, _column(za, a, True), True), shifted(b, _column(zb, b, False), False), contract
     )
-    y = matmul(numbers.cast(wide_a, INT16), numbers.cast(wide_b, INT16), INT32)
     scale = numbers.cast(_column(sa, y, True), FLOAT) * numbers.cast(_column(sb, y, False), FLOAT)
     real = numbers.cast(y, FLOAT) * scale
     target = numbers.cast(_column(sy, y, True), FLOAT)
@@ -233,10 +223,9 @@ def _by_bytes(scale: Tensor, zero: Tensor, d: int) -> Product:
     def product(x: Tensor, w: Tensor) -> Tensor:
         e, lead = x.e, "tb"[-(x.rank - 1) :]
         factor, shift = (_of_direction(p, d) for p in (scale, zero))
-        q, own, point = dynamic(x)
-        left = _shifted(q, point, False)
-        right = _shifted(w, e.reshape(shift, (*shift.shape, *[1] * shift.rank)), False)
-        y = e.contract(f"{lead}k,gk->{lead}g", left, right, INT32)
+        q, own, point = _dynamic(x)
+        right = shifted(w, e.reshape(shift, (*shift.shape, *[1] * shift.rank)), False)
+        y = contract(f"{lead}k,gk->{lead}g", q - point, right)
         return numbers.cast(y, FLOAT) * (own * factor)
 
     return product
