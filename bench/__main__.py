@@ -9,6 +9,7 @@ NAMES = {
     "kernels": "GFLOP/s of the kernels beside numpy",
     "treelstm": "microseconds per tree beside the peers",
     "onnx": "milliseconds per call of ONNX models beside ONNX Runtime",
+    "training": "a Tree-LSTM's training step and energy inference beside the peers",
     "compiling": "seconds of every stage, size of objects, start of the command",
 }
 
