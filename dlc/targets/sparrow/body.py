@@ -15,6 +15,7 @@ from dlc.memory.form import BFunction, Block, Place, Reg, ScalarArg, View, row_m
 from dlc.memory.frame import Home
 from dlc.ops.card import Status
 from dlc.targets.sparrow.code import FRAME, ZERO, Code, Int, Scalar, Ten
+from dlc.targets.sparrow.events import Events
 from dlc.targets.sparrow.homes import Homes, Where, Word, kind_of
 from dlc.targets.sparrow.unit import Unit
 from dlc.typesys.dims import ONE, Dim, Monomial, Quotient
@@ -57,11 +58,14 @@ class Body:
         self.c: Code = unit.code
         self._emitters = emitters
         self.loc = fn.loc
+        self.events = Events.of(fn)
+        self._is_last = True
 
     # -- statements
 
     def block(self, statements: Block) -> None:
-        for s in statements:
+        last = self._is_last
+        for k, s in enumerate(statements):
             emit = self._emitters.get(type(s))
             if emit is None:
                 raise InternalError(f"no code for {type(s).__name__}", stage="sparrow")
@@ -69,8 +73,14 @@ class Body:
             if loc != NOWHERE:
                 self.loc = loc
             self.c.builder.mark(self.loc.file, self.loc.line, self.loc.column)
+            events = self.events
+            events.before(s)
+            events.following, events.is_last = statements[k + 1 :], last
+            self._is_last = False
             with self.c.scope():
                 emit(self, s)
+            events.after(s)
+            self._is_last = last
 
     # -- homes
 

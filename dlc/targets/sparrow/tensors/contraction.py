@@ -9,7 +9,6 @@ there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dlc.memory.form import Immediate, Operand, Reg, Tensor, View
 from dlc.targets.sparrow.axes import Axis, is_negative, loops, shifted
@@ -17,6 +16,7 @@ from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import Int
 from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, convert
+from dlc.targets.sparrow.tensors.listed import OUT, A, B, Letters, listed
 from dlc.targets.sparrow.tensors.movement import (
     copy_window,
     delivered,
@@ -26,18 +26,6 @@ from dlc.targets.sparrow.tensors.movement import (
 )
 from dlc.typesys.dims import ONE, ZERO, Dim
 from dlc.typesys.dtypes import F32, I64, DType
-
-A, B, OUT = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Letters:
-    """Axes by kind; strides of each: in a, in b, in the result."""
-
-    both: tuple[Axis, ...]
-    left: tuple[Axis, ...]
-    right: tuple[Axis, ...]
-    summed: tuple[Axis, ...]
 
 
 def emit_contract(b: Body, s: Tensor) -> None:
@@ -50,7 +38,11 @@ def emit_contract(b: Body, s: Tensor) -> None:
     if not result.is_float:
         _whole_numbers(b, letters, a, x, y, s.accumulate)
     elif y.dtype.name == "f32":
-        contract(b, letters, a, x, y, s.accumulate)
+
+        def dense(banked: bool) -> None:
+            contract(b, letters, a, x, y, s.accumulate, banked)
+
+        listed(b, s, letters, (a, x, y), dense)
     else:
         room = Room(b)
         wide = room.take(F32, y.shape)
@@ -116,11 +108,22 @@ def _taken(axes: Sequence[Axis]) -> tuple[Axis | None, list[Axis]]:
     return None, list(axes)
 
 
-def contract(b: Body, l: Letters, a: Window, x: Window, y: Window, accumulate: bool) -> None:
-    """y (+)= the contraction, of floats; y is f32."""
+def contract(
+    b: Body,
+    l: Letters,
+    a: Window,
+    x: Window,
+    y: Window,
+    accumulate: bool,
+    banked: bool = True,
+) -> None:
+    """y (+)= the contraction, of floats; y is f32. `banked`: the sums over the rows of a matrix may
+    be banked."""
     plain = not (l.left or l.right or l.summed)
     if plain and not accumulate and not any(is_negative(s) for t in l.both for s in t.strides):
         _products(b, l, a, x, y)
+        return
+    if banked and not accumulate and _transposed(b, l, a, x, y):
         return
     if not accumulate:
         fill_window(b, y, b.c.real(0.0))
@@ -131,6 +134,21 @@ def contract(b: Body, l: Letters, a: Window, x: Window, y: Window, accumulate: b
     with loops(b, around) as counters:
         part = _Part(b, around, counters, a, x, y)
         part.emit(m, n, k)
+
+
+def _transposed(b: Body, l: Letters, a: Window, x: Window, y: Window) -> bool:
+    """A matrix read by its rows, summed over them: banked, as over events (see `listed`)."""
+    rows = (*l.left, *l.right)
+    if l.both or len(rows) != 1 or len(l.summed) != 1:
+        return False
+    (n,), (k,), (matrix, vector) = rows, l.summed, (A, B) if l.left else (B, A)
+    negative = any(is_negative(d) for t in (n, k) for d in t.strides)
+    if negative or n.strides[matrix] != ONE or k.strides[matrix] == ONE:
+        return False
+    part = _Part(b, [], (), a, x, y)
+    d, p, q = part.tensor(OUT, n), part.tensor(matrix, k, n), part.tensor(vector, k)
+    b.c.emit("mvt", d=d, a=p, b=q)
+    return True
 
 
 def _products(b: Body, l: Letters, a: Window, x: Window, y: Window) -> None:
