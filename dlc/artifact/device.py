@@ -83,6 +83,7 @@ def _program_json(p: SparrowProgram) -> dict[str, Any]:
     return {
         "dense": p.dense,
         "bounds": dict(p.bounds),
+        "weights": sorted(p.weights),
         "entries": [_entry_json(e) for e in p.entries.values()],
         "sites": [
             [s.status, s.file, s.line, s.column, s.message, s.got, s.want] for s in p.sites
@@ -122,6 +123,7 @@ def _program(
         types,
         bool(given["dense"]),
         MappingProxyType({str(k): str(v) for k, v in given["bounds"].items()}),
+        frozenset(str(name) for name in given["weights"]),
     )
 
 

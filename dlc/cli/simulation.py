@@ -15,6 +15,7 @@ import numpy as np
 from dlc.artifact.product import Artifact
 from dlc.cli.arguments import ArgumentTextError, split_inputs
 from dlc.cli.program import parse_bind
+from dlc.cli.target import announce_machine
 from dlc.cli.values import ValueTextError, read_value
 from dlc.diag import Diagnostic
 from dlc.isa import commands
@@ -59,6 +60,7 @@ class Shown:
     is_limit: bool = False
     trace: str = ""
     heat: str = ""
+    lines: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Results and costs as plain values."""
@@ -89,6 +91,8 @@ def run(asked: Asked) -> Shown:
     """The run that was asked for.
 
     Raises CompileError E0805 to E0810, E0901, E0932, click.UsageError (inputs)."""
+    if asked.engine == "fast":
+        announce_machine()
     artifact = compiled_artifact(asked.file)
     if artifact is not None:
         return _run_compiled(artifact, asked)
@@ -137,7 +141,7 @@ def _shown(found: Simulation) -> Shown:
     failure = None if run.done else commands.trap_error(run).diagnostics[0]
     return Shown(
         run.entry, run.results, found.costs, run.fuel, failure, run.trap in LIMITS, found.trace,
-        found.heat,
+        found.heat, found.lines,
     )  # fmt: skip
 
 
@@ -192,10 +196,10 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     found = call(net, name, values, {})
     run = net.last_run
     assert run is not None
-    trace = run.trace() if asked.traced else ""
-    return Shown(
-        name, found, run.report, run.run.fuel, trace=trace, heat=run.heat() if trace else ""
-    )
+    shown = Shown(name, found, run.report, run.run.fuel)
+    if not asked.traced:
+        return shown
+    return replace(shown, trace=run.trace(), heat=run.heat(), lines=run.lines())
 
 
 # -- inputs of bare programs

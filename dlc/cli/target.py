@@ -33,6 +33,20 @@ def options_of(target: str, **more: Any) -> Options:
     return Options(target="cpu" if name == "cpu" else "evaluate", **more)
 
 
+def announce_machine() -> None:
+    """Says, on a terminal, that the accelerator's machine is compiled first, which takes seconds
+    once for every version of its instruction set."""
+    import sys
+
+    if sys.stderr.isatty():
+        from dlc.cli.outcome import say
+        from dlc.isa.fast.machine import is_at_hand
+        from dlc.isa.project import load_isa
+
+        if not is_at_hand(load_isa()):
+            say("compiling the machine's model, once: some seconds")
+
+
 def target_option(command: F) -> F:
     """`--target`, for commands that run what they compile."""
     return click.option(

@@ -10,7 +10,7 @@ from typing import Any
 from dlc.diag import CompileError, SourceFile, error
 from dlc.isa.cost.measure import measure
 from dlc.isa.cost.report import Report, report_text
-from dlc.isa.cost.trace import heat_text, trace_json
+from dlc.isa.cost.trace import heat_text, lines_text, trace_json
 from dlc.isa.gates import GateReport, run_gate
 from dlc.isa.listing import assemble, disassemble
 from dlc.isa.machine import FUEL, Engine, Machine, Run
@@ -76,13 +76,14 @@ def disassemble_file(path: str | Path) -> str:
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """A run with its costs. `report` is text for people, `trace` Chrome's JSON (empty unless
-    asked for), `heat` a map in characters."""
+    asked for), `heat` a map in characters, `lines` the costliest lines of the source."""
 
     run: Run
     costs: Report
     report: str
     trace: str
     heat: str
+    lines: str
 
     def as_json(self) -> dict[str, Any]:
         """The run and its costs as plain values; results are nested lists."""
@@ -126,7 +127,8 @@ def simulate(
         machine.write(symbol, value)
     run, costs = measure(machine, entry, arguments, preset=preset, fuel=fuel, trace=trace)
     traced = trace_json(machine.isa, program, machine.text, costs) if trace else ""
-    return Simulation(run, costs, report_text(costs), traced, heat_text(costs) if trace else "")
+    heat, lines = (heat_text(costs), lines_text(program, costs)) if trace else ("", "")
+    return Simulation(run, costs, report_text(costs), traced, heat, lines)
 
 
 def trap_error(run: Run) -> CompileError:

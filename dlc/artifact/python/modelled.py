@@ -17,7 +17,7 @@ from dlc.diag import InternalError
 from dlc.isa.codec import Decoded, decode
 from dlc.isa.cost.measure import find_preset
 from dlc.isa.cost.report import Costs, Report, counts_text, report_text
-from dlc.isa.cost.trace import heat_text, trace_json
+from dlc.isa.cost.trace import heat_text, lines_text, trace_json
 from dlc.isa.machine import FUEL, Engine, Run
 from dlc.isa.project import load_isa
 from dlc.ops.card import RunError
@@ -78,6 +78,10 @@ class ModelledRun:
         """The busy processing elements over the traced time."""
         return heat_text(self.report)
 
+    def lines(self) -> str:
+        """The source lines of the traced instructions, the costliest first."""
+        return lines_text(self.program.program, self.report)
+
     def __str__(self) -> str:
         return self.text()
 
@@ -86,9 +90,9 @@ class ModelledMachine:
     """The machine that a net for the accelerator runs on. Its settings may be changed between
     calls.
 
-    `preset` names the numbers of the cost model; `fuel` bounds the units of work of a call, 0 for as
-    many as usual; `engine` is `fast` or `reference`; `trace` is how many instructions a run records. `last_run` is the last
-    call of the present thread."""
+    `preset` names the numbers of the cost model; `fuel` bounds the units of work of a call, 0 for
+    as many as usual; `engine` is `fast` or `reference`; `trace` is how many instructions a run
+    records. `last_run` is the last call of the present thread."""
 
     def __init__(self, device: Device) -> None:
         self.device = device

@@ -9,7 +9,7 @@ import click
 
 from dlc.cli.outcome import EXIT_DIAGNOSTICS, EXIT_LIMIT, Outcome, json_option, report, say
 from dlc.cli.program import bind_option
-from dlc.cli.target import options_of, target_option
+from dlc.cli.target import announce_machine, options_of, target_option
 
 if TYPE_CHECKING:
     from dlc.artifact.python.modelled import ModelledRun
@@ -47,6 +47,8 @@ def command(
     low = program.lowered(checked, numbers, [name])
     net = program.net_of(program.program_of(checked, low), options)
     values = arguments(net, name, inputs)
+    if net.machine is not None:
+        announce_machine()
     program.give_weights(net, weights, seed, {})
     found = call(net, name, values, checked.modules, program.operators(checked, low))
     _deliver(found, out, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -36,23 +36,25 @@ TRACED = 100_000
 @click.option("--out", metavar="FILE", help="Results as .npy, .npz, .json or .txt.")
 @click.option("--counters", is_flag=True, help="All counts: macs, bytes by memory, events, …")
 @click.option("--trace", "trace_file", metavar="FILE", help="A trace for Perfetto or Chrome.")
+@click.option("--lines", is_flag=True, help="The source lines that cost most.")
 @click.option("--heat", is_flag=True, help="A map of the busy processing elements over time.")
 @click.option(
     "--limit", type=click.IntRange(1), default=TRACED, show_default=True,
-    help="Instructions that --trace and --heat look at.",
+    help="Instructions that --trace, --lines and --heat look at.",
 )  # fmt: skip
 @click.option("--gate", metavar="NAME", help="eyeriss2pe, eie64, fifo or horowitz45, on FILE.")
 @json_option
 def command(
     file: str, entry: str | None, inputs: tuple[str, ...], bind: tuple[str, ...],
     preset: str | None, fuel: int | None, engine: Literal["fast", "reference"], seed: int,
-    weights: str | None, out: str | None, counters: bool, trace_file: str | None, heat: bool,
-    limit: int, gate: str | None, as_json: bool,
+    weights: str | None, out: str | None, counters: bool, trace_file: str | None,
+    lines: bool, heat: bool, limit: int, gate: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     if gate is not None:
         given = {
             "--entry": entry, "--in": inputs, "--bind": bind, "--preset": preset, "--out": out,
             "--trace": trace_file, "--heat": heat, "--fuel": fuel, "--weights": weights,
+            "--lines": lines, "--counters": counters,
         }  # fmt: skip
         _gate(gate, file, [name for name, value in given.items() if value], as_json)
         return
@@ -60,11 +62,12 @@ def command(
 
     asked = simulation.Asked(
         file, entry, inputs, bind, preset, fuel, engine, seed, weights,
-        limit if trace_file is not None or heat else 0,
+        limit if trace_file is not None or heat or lines else 0,
     )  # fmt: skip
     simulation.check_paths(out, trace_file)
     shown = simulation.run(asked)
-    _deliver(shown, out, trace_file, heat, counters, as_json)
+    wanted = [text for text, asked_for in ((shown.lines, lines), (shown.heat, heat)) if asked_for]
+    _deliver(shown, out, trace_file, counters, wanted, as_json)
 
 
 def _gate(name: str, file: str, strange: list[str], as_json: bool) -> None:
@@ -83,7 +86,7 @@ def _gate(name: str, file: str, strange: list[str], as_json: bool) -> None:
 
 
 def _deliver(
-    shown: Shown, out: str | None, trace_file: str | None, heat: bool, counters: bool,
+    shown: Shown, out: str | None, trace_file: str | None, counters: bool, more: list[str],
     as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.artifact.publish import write_file
@@ -97,13 +100,10 @@ def _deliver(
         simulation.save_results(out, shown.results)
         say(f"wrote {out}")
     if as_json:
-        said: dict[str, Any] = shown.as_json()
-        emit({**said, "heat": shown.heat.splitlines()} if heat else said)
+        emit({**shown.as_json(), **({"texts": more} if more else {})})
     else:
-        for text in simulation.texts(shown, counters, with_results=out is None):
+        for text in (*simulation.texts(shown, counters, with_results=out is None), *more):
             click.echo(text, nl=False)
-        if heat:
-            click.echo(shown.heat, nl=False)
     if shown.failure is not None:
         report([shown.failure], as_json=as_json)
         raise Outcome(EXIT_LIMIT if shown.is_limit else EXIT_DIAGNOSTICS)

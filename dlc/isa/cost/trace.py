@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -75,3 +76,48 @@ def heat_text(report: Report, bins: int = 64, name: Callable[[int], str] = str) 
         shades = "".join(_SHADES[min(int(x * len(_SHADES)), len(_SHADES) - 1)] for x in row)
         lines.append(f"{name(p):>4} {shades}")
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LineCost:
+    """What the traced instructions of a source line took: cycles of their units, and cycles in
+    which they waited at the head."""
+
+    file: str
+    line: int
+    instructions: int
+    busy: int
+    waited: int
+
+
+def line_costs(program: Program, report: Report) -> tuple[LineCost, ...]:
+    """The source lines of the traced instructions, the costliest first. Instructions without a
+    place are line 0 of no file."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for step in report.trace:
+        mark = program.mark(step.word)
+        key = ("", 0) if mark is None else (mark.file, mark.line)
+        sums = found.setdefault(key, [0, 0, 0])
+        sums[0] += 1
+        sums[1] += step.end - step.start
+        sums[2] += step.start - step.issue
+    rows = [LineCost(file, line, *sums) for (file, line), sums in found.items()]
+    return tuple(sorted(rows, key=lambda r: (-r.busy - r.waited, r.file, r.line)))
+
+
+def lines_text(program: Program, report: Report, most: int = 20) -> str:
+    """The costliest source lines for people. Units overlap, so cycles of lines may add up to more
+    than those of the run."""
+    rows = line_costs(program, report)
+    whole = max(sum(row.busy for row in rows), 1)
+    out = [f"{'busy':>12}{'':8}{'waited':>12}{'instructions':>14}  line"]
+    for row in rows[:most]:
+        place = f"{row.file}:{row.line}" if row.line else "(no place)"
+        out.append(
+            f"{row.busy:12,}{row.busy / whole:8.1%}{row.waited:12,}{row.instructions:14,}  {place}"
+        )
+    if len(rows) > most:
+        out.append(f"and {len(rows) - most} lines more")
+    if report.dropped:
+        out.append(f"without the last {report.dropped:,} instructions (--limit)")
+    return "\n".join(out) + "\n"

@@ -144,6 +144,11 @@ def _key(isa: Isa, checked: bool) -> str:
     return f"isa-{digest.hexdigest()[:32]}"
 
 
+def is_at_hand(isa: Isa) -> bool:
+    """Whether the fast machine is in the user's cache, so that nothing is compiled for it."""
+    return native.cached_object(_key(isa, checked=False)) is not None
+
+
 @functools.lru_cache(maxsize=4)
 def fast_machine(isa: Isa, checked: bool = False) -> FastMachine:
     """The fast machine of an ISA: from this process, from the user's cache, or compiled now (some

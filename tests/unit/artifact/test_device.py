@@ -58,7 +58,7 @@ SITES = (
 def device(program: Program, twin: bool = True) -> Device:
     made = SparrowProgram(
         program, MappingProxyType({"total": ENTRY}), SITES, MappingProxyType({}),
-        bounds=MappingProxyType({"total": "recursion"}),
+        bounds=MappingProxyType({"total": "recursion"}), weights=frozenset({"m.w", "m.b"}),
     )  # fmt: skip
     return Device(made, replace(made, dense=True) if twin else None, "eie64", True)
 

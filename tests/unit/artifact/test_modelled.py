@@ -133,7 +133,8 @@ def test_costs_of_the_last_run(layers: dict[str, dlc.Net]) -> None:
     y = net.out(x)
     run = net.last_run
     assert run is not None and run.entry == "out" and run.cycles > 0 < run.joules
-    assert run.seconds == run.cycles / 800e6 and run.costs.macs == 6 * 8 + 8 * 2
+    assert run.seconds == run.cycles / 800e6
+    assert 0 < run.costs.macs <= run.report.dense.macs == 6 * 8 + 8 * 2
     for unit in run.costs.units:
         idle = unit.issue + unit.data + unit.dram + unit.tail
         assert unit.busy + idle == run.cycles

@@ -227,6 +227,12 @@ def test_compiled_programs(capsys: Capture, tmp_path: Path) -> None:
     assert status == 0 and {"tree.spw", "tree.manifest.json", "tree.s"} <= names
     assert names == {p.name for p in tmp_path.iterdir()}
     given = ("--entry", "logits", "--in", "t=Node(Leaf(1), Leaf(2))")
+    _, text, _ = call(capsys, "sim", f"{out}.spw", *given, "--lines", "--limit", "100")
+    assert "treelstm.dl:" in text and "without the last" in text
+    table = call(capsys, "sim", f"{out}.spw", *given, "--lines", "--json")[1]
+    (lines,) = json.loads(table)["texts"]
+    counts = [int(row[32:46].replace(",", "")) for row in lines.splitlines()[1:]]
+    assert sum(counts) == json.loads(table)["sparse"]["instructions"]
     _, want, _ = call(capsys, "run", tree, *sizes, *given, "--json")
     status, told, _ = call(capsys, "sim", f"{out}.spw", *given, "--json")
     found = json.loads(told)
