@@ -215,7 +215,7 @@ int main(void) {
     in.x.dims[1] = 4;
     out.result.data = y;
     out.result.capacity = 3;
-    if (net_main(&model, &in, &out, arena, sizeof arena, NULL) != 0) return 1;
+    if (net_main(&model, &in, &out, arena, sizeof arena, NULL, NULL) != 0) return 1;
     printf("%.6f %.6f %.6f\\n", y[0], y[1], y[2]);
     return 0;
 }
