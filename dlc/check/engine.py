@@ -113,11 +113,10 @@ class Engine:
         return b.found
 
     def _trial(self, sig: Signature) -> dict[str, Static]:
-        defaults = {g.name: g.default for g in sig.generics}
-        for p in sig.params:
-            if isinstance(p.default, int):
-                defaults[p.name] = p.default
-        return {n: defaults.get(n) or TRIAL for n in sig.consts}
+        given: dict[str, Static] = dict.fromkeys(sig.consts, TRIAL)
+        given |= {g.name: g.default for g in sig.generics if g.const and g.default is not None}
+        given |= {p.name: p.default for p in sig.params if isinstance(p.default, (int, str))}
+        return {n: given[n] for n in sig.consts}
 
     def _run(self, b: Body, body: tuple[tree.Stmt, ...], name: Span) -> Block:
         ends = statements(b, body)

@@ -46,6 +46,8 @@ def _is_plain(border: Border) -> bool:
     scalars = [x for x in items if x.kind == "scalar"]
     if any(x.tensor.dtype.name not in _FORMATS for x in scalars):
         return False
+    if any(x.tensor.dtype.numpy.isbuiltin != 1 for x in items):
+        return False  # bf16 has no buffers
     if any(not isinstance(s.mention.at, (Extent, Number)) for s in border.steps):
         return False
     return len(border.outputs) == 1 or isinstance(border.entry.result, surface.Tuple)

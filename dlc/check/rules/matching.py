@@ -92,6 +92,12 @@ def _brackets(b: Body, c: Matching, node: tree.Index) -> bool:
     found = dims_in_brackets(b, node, names, short(c.sig.name))
     if found is None:
         return False
+    consts = {g.name for g in c.sig.generics if g.const}
+    for i, s in enumerate(node.subs):
+        name = s.name.text if isinstance(s, tree.NamedDim) else names[i]
+        value = s.value if isinstance(s, tree.NamedDim) else s
+        if name in consts and not isinstance(value, tree.Slice):
+            _same_const(b, c, name, value)
     aliases = dict(c.sig.aliases)
     for n, d in found.items():
         c.matcher.dims[f"?{aliases.get(n, n)}"] = b.norm(d)
@@ -245,12 +251,20 @@ def _const(b: Body, c: Matching, p: ParamDecl, a: Argument) -> None:
             b.report(not_static(a.span, f"`{p.name}` of `{name}`"))
             return
         c.matcher.dims[f"?{p.name}"] = v.dim
-    if b.tables.same_group(b.name, c.sig.name) and isinstance(a.value, (tree.Binary, tree.Unary)):
-        found = error("E0337", f"`{name}` calls itself with `{a.text}`", a.span)
+    _same_const(b, c, p.name, a.value)
+
+
+def _same_const(b: Body, c: Matching, name: str, value: tree.Expr) -> None:
+    """E0337: a recursive call computes another number for a const."""
+    if not b.tables.same_group(b.name, c.sig.name):
+        return
+    if isinstance(value, (tree.Binary, tree.Unary)):
+        text = value.span.source.text[value.span.start : value.span.end]
+        found = error("E0337", f"`{short(c.sig.name)}` calls itself with `{text}`", value.span)
         found = found.with_note(
             "a const may not change in a recursive call: there would be no end of copies"
         )
-        b.report(found.with_help(f"let `{p.name}` be a whole number: `{p.name}: i32`"))
+        b.report(found.with_help(f"let `{name}` be a whole number: `{name}: i32`"))
         c.ok = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlc.check import typed
-from dlc.check.body import Binding, Body, Val, Variable, bad
+from dlc.check.body import Binding, Body, Constant, Val, Variable, bad
 from dlc.check.convert import fit, misfit, retag, settle
 from dlc.check.read_type import combine_dims
 from dlc.check.rules.align import (
@@ -210,8 +210,10 @@ def compare(b: Body, node: tree.Compare, want: Type | None) -> Val:
     known = static_value(b, node)
     if isinstance(known, bool):
         return truth(known, node.span)
-    x, y = b.expr(node.left), b.expr(node.right)
     op, span = node.op, node.op_span
+    if isinstance(node.left, tree.String) or isinstance(node.right, tree.String):
+        return _texts(b, node)
+    x, y = b.expr(node.left), b.expr(node.right)
     if not (as_tensor(b, op, x, span) and as_tensor(b, op, y, span)):
         return bad(node.span)
     element = join(b, op, x, y, span)
@@ -231,6 +233,19 @@ def compare(b: Body, node: tree.Compare, want: Type | None) -> Val:
     args = (stretch(x, shape), stretch(y, shape))
     made = typed.Elementwise(COMPARISONS[op], args, type=Tensor(BOOL, shape), span=node.span)
     return Val(made)
+
+
+def _texts(b: Body, node: tree.Compare) -> Val:
+    """A text is compared with a `const` parameter: each instance knows the answer."""
+    other = node.left if isinstance(node.right, tree.String) else node.right
+    binding = b.lookup(other.id) if isinstance(other, tree.Name) else None
+    value = binding.value if isinstance(binding, Constant) else None
+    if isinstance(value, Dim) and not value.is_constant and node.op in ("==", "!="):
+        return truth(False, node.span)
+    shown = "a whole number" if isinstance(value, (Dim, int)) else "this"
+    found = error("E0318", f"`{node.op}` of {shown} and a text", node.op_span)
+    found = found.with_note("a text is only compared with a `const` parameter that is a text")
+    return b.fail(found.with_help('`kind: const = "sum"` is one; `==` and `!=` compare them'))
 
 
 def logical_not(b: Body, node: tree.Not, want: Type | None) -> Val:
