@@ -128,6 +128,12 @@ def _covers(a: Cost, b: Cost) -> bool:
     """Whether `a >= b` can be seen: the same parts, and at least as many bytes besides."""
     if a == b:
         return True
+    if isinstance(b, Most):
+        return all(_covers(a, p) for p in b.parts)
+    if isinstance(a, When) and isinstance(b, When) and a.count == b.count:
+        return _covers(a.then, b.then)
+    if isinstance(b, When):  # Costs are never negative, so it is at most what it guards.
+        return _covers(a, b.then)
     more, rest_a = _split(a)
     less, rest_b = _split(b)
     for p in rest_b:

@@ -17,7 +17,8 @@ from dlc.typesys.dtypes import DType
 
 
 def emit_function(unit: Unit, fn: BFunction, emitters: Emitters) -> None:
-    """An ordinary function."""
+    """An ordinary function. LLVM does not inline it: what is worth that is inlined in the IR, and
+    functions of thousands of instructions take it longer than their parts."""
     declared = unit.internal(fn)
     subprogram = unit.subprogram(declared.name, fn)
     f = Builder(
@@ -25,6 +26,7 @@ def emit_function(unit: Unit, fn: BFunction, emitters: Emitters) -> None:
         declared.name,
         declared.signature.result,
         declared.signature.params,
+        inline="never",
         subprogram=subprogram,
     )
     ctx, frame, *rest = f.params

@@ -50,7 +50,7 @@ class GroupText:
         name = f"dlc.group.{number}"
         subprogram = unit.subprogram(name, self.functions[0])
         self.described = (subprogram, self.functions[0].loc)
-        self.f = Builder(unit.module, name, "i32", _PARAMS, subprogram=subprogram)
+        self.f = Builder(unit.module, name, "i32", _PARAMS, inline="never", subprogram=subprogram)
         self.entry = {fn.name: self.f.label("enter") for fn in self.functions}
         self.frame_variable = self.f.alloca("ptr", 1, 8)
         self.returned_variable = self.f.alloca("ptr", 1, 8)
