@@ -90,7 +90,7 @@ def wasm_module(data: bytes, symbols: Sequence[str], triple: str) -> bytes:
         return out.read_bytes()
 
 
-def program(data: bytes, source: str, triple: str, host: str) -> bytes:
+def executable(data: bytes, source: str, triple: str, host: str) -> bytes:
     """An executable of an object and a C source with `main`, for this machine.
 
     Raises CompileError: E0940 without a C compiler for the target, E0941 if it fails."""

@@ -68,5 +68,6 @@ class Artifact:
         last = self.file_name(base, "manifest")
         written = {name: data for name, (_, data) in files.items()}
         written[last] = manifest.text().encode()
-        publish(path.parent, base, written, last)
+        programs = frozenset(name for name, (role, _) in files.items() if role == "exe")
+        publish(path.parent, base, written, last, programs)
         return Artifact(manifest, self.contents, path)

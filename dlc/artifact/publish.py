@@ -20,18 +20,27 @@ STAGING, COMMITTED = ".staging-", ".committed"
 TRIES = 100
 
 
-def publish(folder: Path, name: str, files: Mapping[str, bytes], last: str) -> None:
-    """Writes `files` into `folder` as the group `name`; `last` is the file that readers open first.
+def publish(
+    folder: Path,
+    name: str,
+    files: Mapping[str, bytes],
+    last: str,
+    programs: frozenset[str] = frozenset(),
+) -> None:
+    """Writes `files` into `folder` as the group `name`; `last` is the file that readers open first,
+    `programs` are those that can be run.
 
     Raises CompileError E0930 if the disk refuses; the old group is then as it was."""
     try:
-        _publish(folder, name, files, last)
+        _publish(folder, name, files, last, programs)
     except OSError as e:
         reason = e.strerror or str(e)
         raise CompileError(error("E0930", f'cannot write "{folder / name}": {reason}')) from e
 
 
-def _publish(folder: Path, name: str, files: Mapping[str, bytes], last: str) -> None:
+def _publish(
+    folder: Path, name: str, files: Mapping[str, bytes], last: str, programs: frozenset[str]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder, name)
     staging = Path(tempfile.mkdtemp(prefix=f".{name}{STAGING}", dir=folder))
@@ -39,6 +48,8 @@ def _publish(folder: Path, name: str, files: Mapping[str, bytes], last: str) -> 
     try:
         for file, data in files.items():
             _write(staging / file, data)
+            if file in programs:
+                os.chmod(staging / file, 0o777 & ~_umask())
         _write(staging / _LAST, last.encode())
         _flush_folder(staging)
         _commit(staging, committed, folder, name)

@@ -12,12 +12,13 @@ import numpy as np
 from dlc.artifact.archive import archive
 from dlc.artifact.capi import Api, capi
 from dlc.artifact.header import header
-from dlc.artifact.link import shared_library, wasm_module
+from dlc.artifact.link import executable, shared_library, wasm_module
 from dlc.artifact.manifest import Machine, Manifest, Memory
 from dlc.artifact.native.emit import MARK, mark
 from dlc.artifact.native.need import formula
 from dlc.artifact.product import Artifact
 from dlc.artifact.python.params import Params
+from dlc.artifact.standalone import main_source
 from dlc.artifact.weights.block import block_layout, fixed_dims
 from dlc.autodiff.expand import differentiate
 from dlc.diag import CompileError, Diagnostic, InternalError, error
@@ -237,7 +238,8 @@ def _embedded(data: bytes, api: Api, block: bytes) -> bytes:
 
 
 def with_roles(artifact: Artifact, roles: Sequence[str], base: str) -> Artifact:
-    """The artefact with the files that can be made of its object: `shared`, `static`, `wasm`.
+    """The artefact with the files that can be made of its object: `shared`, `static`, `wasm`,
+    `exe`.
 
     Raises CompileError: E0940, E0941 (linking)."""
     m = artifact.manifest
@@ -253,4 +255,7 @@ def with_roles(artifact: Artifact, roles: Sequence[str], base: str) -> Artifact:
         more["shared"] = shared_library(data, symbols, m.machine.triple, host_target().triple, name)
     if "wasm" in roles:
         more["wasm"] = wasm_module(data, symbols, m.machine.triple)
+    if "exe" in roles:
+        source = main_source(artifact.api, artifact.contents["header"].decode())
+        more["exe"] = executable(data, source, m.machine.triple, host_target().triple)
     return artifact.with_contents(more)

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from dlc.typesys.interface import Interface
 
 ROLES = {
-    "obj": "object", "header": "header", "shared": "shared", "static": "static", "wasm": "wasm",
+    "obj": "object", "header": "header", "shared": "shared", "static": "static", "exe": "exe",
+    "wasm": "wasm",
     "spw": "program",
 }  # fmt: skip
 TEXTS = {"llvm": ("llvm", ".ll"), "asm": ("asm", ".s")}
 """What `--emit` calls it -> (stage, suffix)."""
-ABSENT = {
-    "exe": "link the object with a main program: --emit obj,header, then cc main.c OUT.o",
-}
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Wanted:
 @click.option("-o", "--out", metavar="OUT", help="Where: the files' name without suffix, or `-`.")
 @click.option(
     "--emit", "kinds", metavar="KINDS",
-    help="Comma-separated: obj, shared, static, header, wasm, llvm, asm, ir:STAGE, spw; obj,header "
-    "or, for sparrow, spw if left out.",
+    help="Comma-separated: obj, shared, static, header, exe, wasm, llvm, asm, ir:STAGE, spw; "
+    "obj,header or, for sparrow, spw if left out.",
 )  # fmt: skip
 @click.option(
     "--target", default="host", show_default=True, metavar="NAME",
@@ -166,8 +164,6 @@ def _wanted(kinds: str, where: str) -> Wanted:
             roles.append(ROLES[kind])
         elif kind in TEXTS:
             texts.append(TEXTS[kind])
-        elif kind in ABSENT:
-            raise click.UsageError(f"--emit {kind}: {ABSENT[kind]}")
         elif kind.startswith("ir:") and stage in stages:
             texts.append((stage, f".{stage}.ir"))
         elif kind == "ir" or kind.startswith("ir:"):

@@ -208,7 +208,6 @@ def test_compile_and_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 @pytest.mark.parametrize(
     "args",
     [
-        ("--emit", "exe"),
         ("--emit", "obje"),
         ("--emit", "ir:none"),
         ("--target", "sparrow", "--emit", "obj"),
