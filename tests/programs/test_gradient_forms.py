@@ -1,0 +1,208 @@
+"""Forms of differentiation in whole programs: second and third order, `jvp` and `vjp`, options,
+trees, lists, checkpoints on functions that change, draw, collect or give hidden sizes. `slope`
+against central differences of `value`, evaluator and native code, in f64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlc.autodiff.expand import differentiate
+from dlc.check.program import check_program
+from dlc.diag import SourceFile
+from dlc.evaluate import run
+from dlc.lower.lowered import lower
+from dlc.memory.bufferise import bufferise
+from dlc.ops.verify import verify
+from dlc.passes.base import run_passes
+from dlc.passes.pipeline import AFTER_AUTODIFF, BEFORE_AUTODIFF
+from dlc.targets.cpu.llvm import Options
+from dlc.targets.cpu.run import compile_module
+from tests.laws.doubling import doubled
+
+HEAD = "export fn value({params}) -> f32:\n    return {f}({args})\n"
+SLOPE = (
+    "export fn slope({params}) -> (f32, f32[N]):\n    return value_and_grad({f}, wrt=x)({args})\n"
+)
+
+PROGRAMS: dict[str, str] = {
+    "changes an argument, checkpointed": """
+@checkpoint(none)
+fn change(m: mut f32[N], x: f32[N]) -> f32:
+    m = m * x
+    return sum(m)
+
+fn f(x: f32[N], n: i32) -> f32:
+    m = x
+    return change(mut m, sin(x)) + sum(m * m)
+""",
+    "draws, checkpointed": """
+@checkpoint(sqrt)
+fn f(x: f32[N], n: i32) -> f32:
+    y = x
+    k = key(5)
+    for i in 0..n + 6:
+        k, k2 = split(k)
+        y = tanh(y + 0.1 * normal(k2, N)) * x
+    return sum(y)
+""",
+    "collects, checkpointed": """
+@checkpoint(every=2)
+fn f(x: f32[N], n: i32) -> f32:
+    xs: List[f32[N]] = []
+    y = x
+    for i in 0..n + 4:
+        push(mut xs, sin(y))
+        y = y * 0.5 + xs[i]
+    s = 0.0
+    for z in xs:
+        s += sum(z * z)
+    return s
+""",
+    "hidden size, checkpointed": """
+@checkpoint(none)
+fn active(x: f32[N]) -> Sparse[f32, N]:
+    return nonzero(relu(x))
+
+fn f(x: f32[N], n: i32) -> f32:
+    return sum(sin(outer(x, x) @ active(x)))
+""",
+    "in a map, checkpointed": """
+@checkpoint(none)
+fn g(z: f32, w: f32[N]) -> f32:
+    return sum(sin(w * z))
+
+fn f(x: f32[N], n: i32) -> f32:
+    return sum(map(fn(z) => g(z, x), x))
+""",
+    "loops in loops, checkpointed": """
+@checkpoint(sqrt)
+fn inner(y: f32[N], x: f32[N], n: i32) -> f32[N]:
+    z = y
+    for j in 0..n:
+        z = sin(z) * x + 0.5 * y
+    return z
+
+@checkpoint(every=3)
+fn f(x: f32[N], n: i32) -> f32:
+    y = x
+    i = 0
+    while i < n + 5:
+        y = tanh(inner(y, x, n))
+        i += 1
+        if sum(y) > 4.0:
+            break
+    return sum(y)
+""",
+    "an option": """
+fn g(o: Option[f32[N]], y: f32[N]) -> f32:
+    match o:
+        None:
+            return sum(y)
+        Some(z):
+            return dot(z, y)
+
+fn f(x: f32[N], n: i32) -> f32:
+    o: Option[f32[N]] = None
+    if n > 1:
+        o = Some(x * x)
+    return g(o, sin(x)) + g(Some(x), x)
+""",
+    "trees that are built": """
+type T[N] = L(z: f32[N]) | B(a: T[N], b: T[N])
+
+fn build(x: f32[N], n: i32) -> T[N]:
+    if n <= 0:
+        return L(sin(x))
+    return B(build(x * 0.5, n - 1), L(x))
+
+fn fold(t: T) -> f32[t.N]:
+    match t:
+        L(z):
+            return z * z
+        B(a, b):
+            return tanh(fold(a)) * fold(b)
+
+fn f(x: f32[N], n: i32) -> f32:
+    return sum(fold(build(x, n)))
+""",
+    "a gradient of a gradient": """
+fn e(y: f32[N], x: f32[N]) -> f32:
+    return sum(sin(y * x)) + dot(y, y)
+
+fn f(x: f32[N], n: i32) -> f32:
+    y = x
+    for i in 0..n:
+        y -= 0.1 * grad(e, wrt=y)(y, x)
+    return sum(y)
+""",
+    "a third derivative": """
+fn e(y: f32, n: i32) -> f32:
+    z = y
+    for i in 0..n:
+        z = sin(z) * y
+    return z
+
+fn e1(y: f32, n: i32) -> f32:
+    return grad(e, wrt=y)(y, n)
+
+fn e2(y: f32, n: i32) -> f32:
+    return grad(e1, wrt=y)(y, n)
+
+fn f(x: f32[N], n: i32) -> f32:
+    s = 0.0
+    for z in x:
+        s += e2(z, n)
+    return s
+""",
+    "forward mode inside": """
+fn e(y: f32[N]) -> f32[N]:
+    return sin(y) * sum(y)
+
+fn f(x: f32[N], n: i32) -> f32:
+    y, t = jvp(e, wrt=y)(x, cos(x))
+    return sum(y * t)
+""",
+    "a cotangent inside": """
+fn e(y: f32[N]) -> f32[N]:
+    return sin(y) * sum(y)
+
+fn f(x: f32[N], n: i32) -> f32:
+    t = vjp(e, wrt=y)(x, cos(x))
+    return sum(sin(x) * t)
+""",
+    "a fixed point": """
+fn f(x: f32[N], n: i32) -> f32:
+    return sum(sin(fixpoint(fn(y) => tanh(0.3 * y + x), zeros(N))))
+""",
+}
+
+
+TOLERANCE = {"a fixed point": 1e-5}
+"""Where the value itself is an iteration that ends; else differences are the limit."""
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_form(name: str) -> None:
+    parts = {"params": "x: f32[N], n: i32", "args": "x, n", "f": "f"}
+    text = PROGRAMS[name] + HEAD.format(**parts) + SLOPE.format(**parts)
+    module = doubled(lower(check_program(SourceFile("form.dl", text))).module)
+    module, _ = run_passes(module, BEFORE_AUTODIFF, verify=verify)
+    module, _ = run_passes(verify(differentiate(module)), AFTER_AUTODIFF, verify=verify)
+    native = compile_module(bufferise(module), options=Options(level=0))
+    r = np.random.default_rng(7)
+    for n in (0, 1, 2, 3):
+        x, v = r.normal(size=5), r.normal(size=5)
+
+        def along(h: float, x: Any = x, v: Any = v, n: int = n) -> float:
+            up, down = (native.call("value", [x + s * v, n])[0] for s in (h, -h))
+            return float(up - down) / (2 * h)
+
+        want = along(1e-5) * 4 / 3 - along(2e-5) / 3
+        for l, g in (native.call("slope", [x, n]), run(module, "slope", [x, n])):
+            got = float(np.dot(g, v))
+            assert abs(float(l) - float(native.call("value", [x, n])[0])) <= 1e-9
+            most = TOLERANCE.get(name, 2e-7)
+            assert abs(got - want) <= most * max(1.0, float(np.abs(g * v).sum())), (n, got, want)
