@@ -46,6 +46,7 @@ class Asked:
     seed: int
     weights: str | None
     traced: int
+    cold: bool
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def run(asked: Asked) -> Shown:
         manifest = Path(asked.file).with_suffix(".manifest.json").name
         text = f"{asked.file} was compiled from a program: {manifest} must lie beside it"
         raise click.UsageError(text)
-    if asked.weights is not None:
-        raise click.UsageError("--weights: this program has no model parameters")
+    if asked.weights is not None or asked.cold:
+        option = "--cold" if asked.cold else "--weights"
+        raise click.UsageError(f"{option}: this program has no model parameters")
     found = commands.simulate(
         program, entry.name, _arguments(entry, asked), preset=asked.preset or "sparrow",
         fuel=FUEL if asked.fuel is None else asked.fuel, trace=asked.traced, engine=asked.engine,
@@ -192,7 +194,7 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     if asked.weights is not None or "weights" not in artifact.contents:
         give_weights(net, asked.weights, asked.seed, numbers)
     net.fuel = asked.fuel or net.fuel
-    machine.engine, machine.trace = asked.engine, asked.traced
+    machine.engine, machine.trace, machine.cold = asked.engine, asked.traced, asked.cold
     found = call(net, name, values, {})
     run = net.last_run
     assert run is not None

@@ -92,7 +92,9 @@ class ModelledMachine:
 
     `preset` names the numbers of the cost model; `fuel` bounds the units of work of a call, 0 for
     as many as usual; `engine` is `fast` or `reference`; `trace` is how many instructions a run
-    records. `last_run` is the last call of the present thread."""
+    records. A machine keeps the weights of its models in the memory of weights from call to call;
+    a `cold` one reads them from DRAM in every call. `last_run` is the last call of the present
+    thread."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -100,6 +102,7 @@ class ModelledMachine:
         self.fuel = 0
         self.engine: Engine = "fast"
         self.trace = 0
+        self.cold = False
         self._threads = threading.local()
 
     @property
@@ -150,7 +153,7 @@ class ModelledMachine:
         try:
             return run_entry(
                 program, function, args, dims, preset=self._preset, fuel=self.fuel or FUEL,
-                engine=self.engine, trace=self.trace,
+                engine=self.engine, trace=self.trace, resident=() if self.cold else None,
             )  # fmt: skip
         except RunError as e:
             raise run_failure(entry, e) from None

@@ -33,6 +33,7 @@ TRACED = 100_000
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws weights, if none come.")
 @click.option("--weights", metavar="FILE", help="Weights of a compiled program: safetensors, npz.")
+@click.option("--cold", is_flag=True, help="Weights are read from DRAM, not kept on the machine.")
 @click.option("--out", metavar="FILE", help="Results as .npy, .npz, .json or .txt.")
 @click.option("--counters", is_flag=True, help="All counts: macs, bytes by memory, events, …")
 @click.option("--trace", "trace_file", metavar="FILE", help="A trace for Perfetto or Chrome.")
@@ -47,7 +48,7 @@ TRACED = 100_000
 def command(
     file: str, entry: str | None, inputs: tuple[str, ...], bind: tuple[str, ...],
     preset: str | None, fuel: int | None, engine: Literal["fast", "reference"], seed: int,
-    weights: str | None, out: str | None, counters: bool, trace_file: str | None,
+    weights: str | None, cold: bool, out: str | None, counters: bool, trace_file: str | None,
     lines: bool, heat: bool, limit: int, gate: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     if gate is not None:
@@ -62,7 +63,7 @@ def command(
 
     asked = simulation.Asked(
         file, entry, inputs, bind, preset, fuel, engine, seed, weights,
-        limit if trace_file is not None or heat or lines else 0,
+        limit if trace_file is not None or heat or lines else 0, cold,
     )  # fmt: skip
     simulation.check_paths(out, trace_file)
     shown = simulation.run(asked)

@@ -158,6 +158,22 @@ def test_costs_of_the_last_run(layers: dict[str, dlc.Net]) -> None:
     assert again is not None and again.report.as_json() == run.report.as_json()
 
 
+def test_weights_stay_on_the_machine_or_come_from_dram(layers: dict[str, dlc.Net]) -> None:
+    net = started(layers["sparrow"])
+    machine = net.machine
+    assert machine is not None
+    x, seen = np.ones(6, F), []
+    for cold in (False, True):
+        machine.cold = cold
+        y = net.out(x)
+        run = net.last_run
+        assert run is not None
+        seen.append((y.tolist(), run.costs.counters["DRAM.read"], run.costs.counters["WGT.read"]))
+    machine.cold = False
+    assert seen[0][0] == seen[1][0]
+    assert seen[0][1] + 4 * (6 * 8 + 8 * 2) <= seen[1][1] + 64 and seen[0][2] > seen[1][2] == 0
+
+
 def test_runs_belong_to_threads(layers: dict[str, dlc.Net]) -> None:
     net = started(layers["sparrow"])
     net.spin(3)

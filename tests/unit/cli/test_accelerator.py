@@ -99,6 +99,7 @@ def test_report_trace_and_heat(capsys: Capture, tmp_path: Path) -> None:
         (("--entry", "forward", "--in", "x=@none.npy"), "cannot read none.npy"),
         (("--entry", "forward", *GIVEN, "--bind", "N=3"), "has no dim `N`"),
         (("--entry", "forward", *GIVEN, "--weights", "w.npz"), "no model parameters"),
+        (("--entry", "forward", *GIVEN, "--cold"), "--cold: this program has no model"),
         (("--entry", "forward", *GIVEN, "--out", "y.png"), "results are written as"),
         (("--gate", "eie64", "--heat"), "--heat has no meaning with --gate"),
     ],
