@@ -57,12 +57,14 @@ class Wanted:
 @click.option("--entry", "entries", multiple=True, metavar="NAME", help="Only these exports.")
 @click.option("--name", "prefix", metavar="PREFIX", help="What the C names begin with.")
 @click.option("--dense", is_flag=True, help="For sparrow: no events, no compressed weights.")
+@click.option("--report", metavar="FILE", help="Write a page of HTML about the compile.")
 @click.option("--time-passes", is_flag=True, help="Say how long each stage took.")
 @json_option
 def command(
     source: str, out: str | None, kinds: str | None, target: str, cpu: str, level: str, debug: bool,
     bind: tuple[str, ...], weights: str | None, weights_mode: Literal["blob", "embed"],
-    entries: tuple[str, ...], prefix: str | None, dense: bool, time_passes: bool, as_json: bool,
+    entries: tuple[str, ...], prefix: str | None, dense: bool, report: str | None,
+    time_passes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.artifact.weights.files import read_weights
     from dlc.cli import program
@@ -88,18 +90,36 @@ def command(
     options = Options(
         target=where, triple=triple, cpu=cpu, level=_level(level), debug=debug,
         bind=tuple(sorted(numbers.items())), entries=entries or None, prefix=prefix or "net",
-        weights_mode=weights_mode, dump=tuple(stage for stage, _ in wanted.texts),
+        weights_mode=weights_mode, dump=_dumped(wanted, report),
         preset=preset, dense=dense,
     )  # fmt: skip
     made = build(program.program_of(checked, low, arrays), options)
     base = _base(source) if out is None else Path(out)
     written = _write(made, wanted, base)
+    if report is not None:
+        written.append(_reported(made, report))
     if as_json:
         emit({"files": written, "seconds": {t.name: t.seconds for t in made.times}})
     elif out != "-":
         say("\n".join(f"wrote {w}" for w in written))
     if time_passes and not as_json:
         _times(made.times, 0)
+
+
+def _dumped(wanted: Wanted, report: str | None) -> tuple[str, ...]:
+    """The stages whose texts are needed."""
+    from dlc.driver.report import TEXTS as READ
+
+    stages = [stage for stage, _ in wanted.texts]
+    return tuple(dict.fromkeys([*stages, *(READ if report is not None else ())]))
+
+
+def _reported(made: Compilation, path: str) -> str:
+    from dlc.artifact.publish import write_file
+    from dlc.driver.report import report
+
+    write_file(Path(path), report(made).encode())
+    return path
 
 
 def _embedded(interface: Interface, arrays: Mapping[str, Any] | None) -> dict[str, int]:
