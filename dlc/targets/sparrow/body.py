@@ -190,6 +190,9 @@ class Body:
     def place(self, p: Place) -> Int:
         """Address of a place, with the name of its space."""
         if isinstance(p, Reg):
+            name = self.unit.weights.names.get(p)
+            if name is not None:
+                return self.c.number(self.unit.weight(name))
             return self.get_int(p)
         offset = self.fn.slots[p.index].offset
         if offset.is_constant:

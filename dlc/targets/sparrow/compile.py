@@ -7,6 +7,7 @@ from types import MappingProxyType
 from dlc.isa.project import load_isa
 from dlc.memory.form import BFunction, BModule, Call
 from dlc.memory.frame import statements
+from dlc.targets.sparrow.constants import usable
 from dlc.targets.sparrow.functions import emit_entry, emit_function
 from dlc.targets.sparrow.program import SparrowEntry, SparrowOptions, SparrowProgram
 from dlc.targets.sparrow.unit import Unit
@@ -37,6 +38,7 @@ def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> S
         tuple(unit.sites),
         bmodule.types,
         o.dense,
+        weights=frozenset(name for fn in exported for _, name in usable(fn, o.weights)),
     )
 
 

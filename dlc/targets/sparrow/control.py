@@ -206,6 +206,8 @@ def emit_call(b: Body, s: Call) -> None:
                 with c.scope():
                     give(b, seat, b.dim(d))
             for p, a in zip(params, s.args, strict=True):
+                if p.reg in b.unit.weights.names:
+                    continue
                 with c.scope():
                     if isinstance(a, View):
                         value: Scalar = b.address(a)

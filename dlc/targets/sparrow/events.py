@@ -34,7 +34,9 @@ from dlc.memory.form import (
 from dlc.memory.frame import nested, statements
 from dlc.typesys.dims import ONE
 
-QUEUES = range(16)
+QUEUES = range(15)
+"""Queues that keep a list; the last one is for the time of one statement."""
+SPARE = 15
 
 
 @dataclass(eq=False)
@@ -113,6 +115,11 @@ class Events:
             return None
         found.queue = free[0]
         return found.queue, True
+
+    @staticmethod
+    def spare() -> int:
+        """The queue for a list that nobody needs again."""
+        return SPARE
 
     # -- the derivative's mask
 

@@ -20,6 +20,7 @@ from dlc.targets.sparrow.code import (
     Int,
     Scalar,
 )
+from dlc.targets.sparrow.constants import usable
 from dlc.targets.sparrow.control import give, taken
 from dlc.targets.sparrow.homes import Homes, assign, has_wide_slots, kind_of
 from dlc.targets.sparrow.program import SparrowEntry, SparrowParameter, SparrowResult
@@ -94,6 +95,7 @@ def _check_frame(b: Body) -> None:
 def emit_entry(unit: Unit, fn: BFunction) -> SparrowEntry:
     """The code between the host and an exported function: see `program` for the block of cells."""
     entry = _described(fn)
+    own = dict(usable(fn, unit.options.weights))
     c = unit.code
     how = unit.convention(fn.name)
     place = Given(1)
@@ -109,8 +111,13 @@ def emit_entry(unit: Unit, fn: BFunction) -> SparrowEntry:
                 with c.scope():
                     give(b, seat, _cell(b, entry.first_dim + k, None))
             for k, (seat, p) in enumerate(zip(how.params, fn.params, strict=True)):
+                if p.reg in unit.weights.names:
+                    continue
                 with c.scope():
-                    give(b, seat, _cell(b, entry.first_parameter + k, p.reg))
+                    if p.reg in own:
+                        give(b, seat, c.number(unit.weight(own[p.reg])))
+                    else:
+                        give(b, seat, _cell(b, entry.first_parameter + k, p.reg))
         c.emit("call", to=Label(f"fn.{fn.name}"))
         for k, (seat, r) in enumerate(zip(how.results, fn.results, strict=True)):
             with c.scope():

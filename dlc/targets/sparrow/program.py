@@ -28,7 +28,8 @@ import numpy.typing as npt
 from dlc.ir.core import AdtDecl
 from dlc.isa.program import Program
 from dlc.ops.card import Status
-from dlc.typesys.types import Type
+from dlc.typesys.dtypes import F32
+from dlc.typesys.types import TensorType, Type
 
 Array: TypeAlias = npt.NDArray[Any]
 Mode: TypeAlias = Literal["in", "inout", "out"]
@@ -151,3 +152,10 @@ class SparrowProgram:
     dense: bool = False
     bounds: Mapping[str, str] = field(default_factory=dict[str, str])
     weights: frozenset[str] = frozenset()
+
+    def holds(self, p: SparrowParameter) -> bool:
+        """Whether the program has its own copy of a parameter, so that none is passed: never of one
+        that it changes."""
+        t = p.type
+        fits = isinstance(t, TensorType) and t.rank > 0 and t.dtype == F32
+        return p.mode == "in" and p.name in self.weights and fits

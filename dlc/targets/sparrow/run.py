@@ -115,7 +115,7 @@ def _resident(
         if isinstance(p.type, TensorType) and p.type.rank and p.type.dtype != I64
         if (names is None and "." in p.name and p.type.dtype.is_float) or p.name in (names or ())
     )
-    return frozenset(fits) - compiled.weights
+    return frozenset(fits) - {p.name for p in e.given if compiled.holds(p)}
 
 
 def _with_weights(
@@ -210,7 +210,7 @@ class _Call:
             else:
                 x = next(self.values)
                 to = self.weights if p.name in self.held else store
-                if p.name not in self.compiled.weights:
+                if not self.compiled.holds(p):
                     store.set_cell(cell, to.tag + to.put_tensor(x, t.dtype))
                 if p.mode == "inout":
                     self.inouts[k] = x

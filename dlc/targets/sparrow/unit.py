@@ -14,8 +14,9 @@ from dlc.isa.model import Isa
 from dlc.memory.form import BFunction, BModule, Data
 from dlc.ops.card import Status
 from dlc.targets.sparrow.code import Code
+from dlc.targets.sparrow.constants import Known, known_weights
 from dlc.targets.sparrow.convention import Convention, convention
-from dlc.targets.sparrow.program import Site, SparrowOptions
+from dlc.targets.sparrow.program import Array, Site, SparrowOptions
 from dlc.typesys.dtypes import I64, DType
 from dlc.typesys.types import ListType, TensorType, Type
 
@@ -38,6 +39,9 @@ class Unit:
         self._tags: dict[tuple[str, str], int] = {}
         self.routines: dict[str, Callable[[Code], None]] = {}
         self.scratch = 0
+        self.weights: Known = known_weights(m, options.weights)
+        self.dense_weights: dict[str, int] = {}
+        self._matrices: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self._cells: int | None = None
         self._shared: int | None = None
 
@@ -77,6 +81,22 @@ class Unit:
             space = "DRAM" if s.dtype == I64 else "CONST"
             at = self.code.builder.data(space, raw or b"\0")
             found = self._data[s] = self.tagged(space, at)
+        return found
+
+    def weight(self, name: str) -> int:
+        """The address of a weight's own copy, for those that are needed element by element."""
+        found = self.dense_weights.get(name)
+        if found is None:
+            at = self.code.builder.data("WGT", self.weights.arrays[name])
+            found = self.dense_weights[name] = self.tagged("WGT", at)
+        return found
+
+    def compressed(self, matrix: Array) -> int:
+        """The row of a matrix in the table of compressed ones; equal matrices are one."""
+        key = matrix.tobytes(), matrix.shape
+        found = self._matrices.get(key)
+        if found is None:
+            found = self._matrices[key] = self.code.builder.matrix(matrix)
         return found
 
     def tagged(self, space: str, address: int) -> int:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dlc.memory.form import Immediate, Operand, Reg, Tensor, View
 from dlc.targets.sparrow.axes import Axis, is_negative, loops, shifted
 from dlc.targets.sparrow.body import Body, Window
+from dlc.targets.sparrow.code import ZERO as ZERO_REGISTER
 from dlc.targets.sparrow.code import Int
 from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, convert
+from dlc.targets.sparrow.tensors.compressed import emit_compressed, is_sparse
 from dlc.targets.sparrow.tensors.listed import OUT, A, B, Letters, listed
 from dlc.targets.sparrow.tensors.movement import (
     copy_window,
@@ -32,9 +34,12 @@ def emit_contract(b: Body, s: Tensor) -> None:
     (out,) = s.outs
     dtype = _dtype(s.ins[0]) or _dtype(s.ins[1]) or _dtype(out) or F32
     result = _dtype(out) or dtype
+    if result == F32 and _by_known_weights(b, s, dtype):
+        delivered(b, out, 2)
+        return
     a, x = source(b, s.ins[0], dtype, 0), source(b, s.ins[1], dtype, 1)
-    letters = letters_of(str(s.attrs["spec"]), a, x, destination(b, out, 2, s.accumulate))
     y = destination(b, out, 2, s.accumulate)
+    letters = letters_of(str(s.attrs["spec"]), a, x, y)
     if not result.is_float:
         _whole_numbers(b, letters, a, x, y, s.accumulate)
     elif y.dtype.name == "f32":
@@ -53,6 +58,30 @@ def emit_contract(b: Body, s: Tensor) -> None:
         copy_window(b, y, wide)
         room.give_back()
     delivered(b, out, 2)
+
+
+def _by_known_weights(b: Body, s: Tensor, dtype: DType) -> bool:
+    """By a compressed matrix, whose own place isn't needed."""
+    if not b.unit.weights.names:
+        return False
+    letters = letters_of(str(s.attrs["spec"]), *map(_shaped, (*s.ins, *s.outs)))
+    which = is_sparse(b, s, letters)
+    if which is None:
+        return False
+    if b.unit.options.dense:
+        a, x = source(b, s.ins[0], dtype, 0), source(b, s.ins[1], dtype, 1)
+        contract(b, letters, a, x, destination(b, s.outs[0], 2, s.accumulate), s.accumulate, False)
+        return True
+    windows: list[Window | None] = [None, None, destination(b, s.outs[0], 2, s.accumulate)]
+    windows[1 - which] = source(b, s.ins[1 - which], dtype, 1 - which)
+    return emit_compressed(b, s, letters, tuple(windows), which)
+
+
+def _shaped(x: Operand | Immediate) -> Window:
+    """The shape and strides of an operand, whose address isn't needed."""
+    if isinstance(x, View):
+        return Window("DRAM", x.dtype, ZERO_REGISTER, x.shape, x.strides)
+    return Window("DRAM", F32, ZERO_REGISTER, (), ())
 
 
 def _dtype(x: Operand | Immediate) -> DType | None:

@@ -127,19 +127,23 @@ def _emit(
     y = windows[OUT]
     if not s.accumulate:
         fill_window(b, y, c.real(0.0))
-    whole = _tensor(b, windows, case.whole, case.along, case.other)
+    whole = describe(b, windows[case.whole], case.whole, case.along, case.other)
     if case.kind == "product":
-        c.emit("ev.rows", d=_tensor(b, windows, OUT, case.other), a=whole, b=queue)
-    elif case.kind == "masked":
-        d, vector = _tensor(b, windows, OUT, case.along), B if case.whole == A else A
-        c.emit("ev.rows.dx", d=d, a=whole, b=queue, c=_tensor(b, windows, vector, case.other))
+        c.emit("ev.rows", d=describe(b, y, OUT, case.other), a=whole, b=queue)
+        return
+    if case.kind == "masked":
+        vector = B if case.whole == A else A
     else:
         vector = A if case.other.strides[B] == ZERO else B
-        c.emit("ev.rows.dw", d=whole, b=queue, c=_tensor(b, windows, vector, case.other))
+    t = describe(b, windows[vector], vector, case.other)
+    if case.kind == "masked":
+        c.emit("ev.rows.dx", d=describe(b, y, OUT, case.along), a=whole, b=queue, c=t)
+    else:
+        c.emit("ev.rows.dw", d=whole, b=queue, c=t)
 
 
-def _tensor(b: Body, windows: tuple[Window, ...], which: int, *axes: Axis) -> int:
-    w = windows[which]
+def describe(b: Body, w: Window, which: int, *axes: Axis) -> int:
+    """A descriptor of operand `which` over these axes."""
     strides = tuple(x.strides[which] for x in axes)
     made = Window(w.space, w.dtype, w.address, tuple(x.size for x in axes), strides)
     return b.describe(made).number
