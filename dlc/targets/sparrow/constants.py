@@ -14,7 +14,6 @@ from dlc.targets.sparrow.program import Array
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import TensorType
 
-
 Extent = tuple[Dim, Dim]
 """Size and stride of an axis."""
 
