@@ -107,6 +107,8 @@ class Emission:
 
     def _make(self, t: Tensor) -> Value:
         d = t.element.storage
+        if t.sparse is not None:
+            return self._known(t, t.sparse.dense(), d)
         if t.known is not None:
             return self._known(t, t.known, d)
         assert t.dims is not None

@@ -15,7 +15,7 @@ class Limits:
     `model_bytes`: the file. `fields`: protobuf fields in it. `depth`: nesting of messages, graphs
     and functions. `nodes`: operators after functions are inlined, and fields of one message.
     `tensor_bytes`: one tensor, its data stored outside included. `fold_bytes`, `fold_steps`: what
-    is computed when importing.
+    is computed when importing. `dense_bytes`: a sparse tensor with its zeros.
     `operations`: of the IR that is made. `rank`: axes of a tensor. `attributes`: of one operator.
     `names`: characters of one name."""
 
@@ -24,6 +24,7 @@ class Limits:
     depth: int = 32
     nodes: int = 200_000
     tensor_bytes: int = 16 << 30
+    dense_bytes: int = 1 << 30
     fold_bytes: int = 64 << 20
     fold_steps: int = 100_000_000
     operations: int = 1_000_000

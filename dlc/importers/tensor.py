@@ -6,7 +6,7 @@ run time, and computes the rest at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,13 +25,30 @@ Shape: TypeAlias = tuple[Dim, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class SparseMatrix:
+    """The elements of a matrix that are stored: `values [K]` (a parameter if they are floats) at
+    `rows [K]` and `columns [K]`, whole numbers, each place once; `dense` makes all of it."""
+
+    values: Tensor
+    rows: Array
+    columns: Array
+    dense: Callable[[], Array]
+
+    @property
+    def transposed(self) -> SparseMatrix:
+        return SparseMatrix(self.values, self.columns, self.rows, lambda: self.dense().T)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Tensor:
     """`known` are its numbers as the IR stores them; `dims` its elements as an array of `Dim`;
     `value` the IR value. At least one is there.
 
     `hint` is its name in the file. `is_parameter`: an initialiser of floats, which stays a weight
-    of its own however small it is. `view_of`: known numbers that are those of another tensor in
-    another arrangement, and the operation that arranges them, so that no weight is stored twice."""
+    of its own however small it is. `sparse`: a matrix of which only some elements are stored; its
+    zeros are made where an operator does not know it. `view_of`: known numbers that are those of
+    another tensor in another arrangement, and the operation that arranges them, so that no weight
+    is stored twice."""
 
     e: Emission
     element: Element
@@ -42,6 +59,7 @@ class Tensor:
     hint: str = ""
     is_parameter: bool = False
     view_of: View | None = None
+    sparse: SparseMatrix | None = None
 
     @property
     def rank(self) -> int:

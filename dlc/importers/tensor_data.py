@@ -79,12 +79,24 @@ class Decoder:
         return count
 
     def sparse(self, s: SparseData) -> tuple[Element, Array]:
-        """A sparse tensor with its zeros."""
+        """A sparse tensor with its zeros. Raises E0702 if they are too many."""
+        e, values, at = self.coordinates(s)
+        size = int(np.prod(s.dims, dtype=np.float64)) * e.storage.bytes
+        if size > self.limits.dense_bytes:
+            raise refuse(
+                "E0702", f"the sparse tensor `{s.values.name}` has {size} bytes with its zeros"
+            ).with_help("use it in MatMul or Gemm, where it stays sparse, or raise `dense_bytes`")
+        out = np.zeros(s.dims, values.dtype)
+        out.reshape(-1)[at] = values
+        return e, _frozen(out)
+
+    def coordinates(self, s: SparseData) -> tuple[Element, Array, Array]:
+        """The values of a sparse tensor, and where each stands in row-major order (int64)."""
         e, values = self.tensor(s.values)
         _, indices = self.tensor(s.indices)
         name = s.values.name
         count = self._count(s.dims, name)
-        if count * e.storage.bytes > self.limits.tensor_bytes:
+        if count >= 1 << 62:
             raise refuse("E0702", f"the tensor `{name}` has {count} elements")
         if values.ndim != 1 or indices.shape not in ((len(values),), (len(values), len(s.dims))):
             raise refuse("E0704", f"the sparse tensor `{name}`: values {list(values.shape)}, "
@@ -94,12 +106,10 @@ class Decoder:
         bound = np.array(s.dims if indices.ndim == 2 else (count,), np.int64)
         if indices.size and bool(((indices < 0) | (indices >= bound)).any()):
             raise refuse("E0704", f"the sparse tensor `{name}`: an index is out of range")
-        out = np.zeros(s.dims, values.dtype)
-        if indices.ndim == 2:
-            out[tuple(indices.T)] = values
-        else:
-            out.reshape(-1)[indices] = values
-        return e, _frozen(out)
+        if indices.ndim == 1:
+            return e, values, indices
+        steps = np.append(np.cumprod(np.array(s.dims[:0:-1], np.int64))[::-1], np.int64(1))
+        return e, values, indices @ steps
 
 
 def _frozen(a: Array) -> Array:

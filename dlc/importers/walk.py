@@ -21,6 +21,7 @@ from dlc.importers.messages import (
     TensorData,
     TypeInfo,
 )
+from dlc.importers.operators.sparse import sparse_tensor
 from dlc.importers.refusal import Failed, Refusal, refuse
 from dlc.importers.scope import Scope, Uses, needed_order, producers
 from dlc.importers.tensor import FAILED, OMITTED, Item, Nothing, Tensor
@@ -109,8 +110,7 @@ class Walk:
                 raise refuse("E0706", f"the initialiser `{t.name}` is given twice")
             scope.stored[t.name] = t
         for s in g.sparse:
-            element, numbers = self.decoder.sparse(s)
-            scope.items[s.values.name] = self.e.array(numbers, element, s.values.name)
+            scope.items[s.values.name] = sparse_tensor(self.e, self.decoder, s)
         return [*scope.stored, *scope.items]
 
     def _run(

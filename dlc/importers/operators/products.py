@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from string import ascii_letters
 
 from dlc.importers.broadcasting import agree, common_shape, stretch, with_dim
 from dlc.importers.call import Call, Operator
 from dlc.importers.elements import INT64
+from dlc.importers.operators.sparse import by_sparse
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
 from dlc.typesys.dims import ONE, Dim
@@ -26,6 +28,13 @@ def matmul(a: Tensor, b: Tensor, contract: Contract | None = None) -> Tensor:
     e = a.e
     if not a.rank or not b.rank:
         raise refuse("E0707", f"MatMul of {a} and {b}")
+    if b.sparse is not None and contract is None:
+        a, _ = agree(a, a.rank - 1, b, 0, "the inner dim of MatMul")
+        return by_sparse(a, b.sparse, a.rank - 1, b.shape[1])
+    if a.sparse is not None and contract is None:
+        axis = max(b.rank - 2, 0)
+        b, _ = agree(b, axis, a, 1, "the inner dim of MatMul")
+        return by_sparse(b, a.sparse.transposed, axis, a.shape[0])
     inner = max(b.rank - 2, 0)
     a, b = agree(a, a.rank - 1, b, inner, "the inner dim of MatMul")
     lead = common_shape(e, [a.shape[:-2], b.shape[:-2]])
@@ -61,8 +70,12 @@ def _gemm(c: Call) -> Tensor:
         raise refuse("E0707", f"Gemm of {a} and {b}")
     left, right = ("ki" if c.flag("transA") else "ik"), ("jk" if c.flag("transB") else "kj")
     at, bt = left.index("k"), right.index("k")
-    a, b = agree(a, at, b, bt, "the inner dim of Gemm")
-    y = e.contract(f"{left},{right}->ij", a, b)
+    if a.sparse is None and b.sparse is None:
+        a, b = agree(a, at, b, bt, "the inner dim of Gemm")
+        y = e.contract(f"{left},{right}->ij", a, b)
+    else:
+        a, b = (_turned(x) if flag else x for x, flag in ((a, at == 0), (b, bt == 1)))
+        y = matmul(a, b)
     alpha, beta = (_number(c, n, y) for n in ("alpha", "beta"))
     if alpha != 1:
         y = y * alpha
@@ -70,6 +83,12 @@ def _gemm(c: Call) -> Tensor:
         return y
     z = stretch(c.tensor(2), y.shape)
     return y + (z if beta == 1 else z * beta)
+
+
+def _turned(x: Tensor) -> Tensor:
+    if x.sparse is None:
+        return x.e.transpose(x, (1, 0))
+    return replace(x, shape=(x.shape[1], x.shape[0]), sparse=x.sparse.transposed)
 
 
 def _number(c: Call, name: str, like: Tensor) -> float | int:
