@@ -142,7 +142,7 @@ def checked(b: Body, s: Tensor, i: Int, n: Int) -> None:
 def _take_elements(b: Body, s: Tensor, table: Window, sizes: tuple[Dim, Dim, Dim]) -> None:
     """Element by element: a single index, 64-bit elements or 64-bit indices."""
     c = b.c
-    index = Elements(b, s.ins[1])
+    index = Elements(b, s.ins[1], I32)
     out = Elements(b, s.outs[0])
     before, n, behind = (b.dim(d) for d in sizes)
     count = s.ins[1].shape if isinstance(s.ins[1], View) else ()
@@ -166,7 +166,7 @@ def emit_take_along(b: Body, s: Tensor) -> None:
     x = s.ins[0]
     assert isinstance(x, View)
     c = b.c
-    elements, index, out = Elements(b, x), Elements(b, s.ins[1]), Elements(b, s.outs[0])
+    elements, index, out = Elements(b, x), Elements(b, s.ins[1], I32), Elements(b, s.outs[0])
     before, n, behind = (b.dim(d) for d in around(x.shape, axis_of(s)))
     with c.count(before) as p, c.count(behind) as q:
         line = c.row_major(p, behind, q)
@@ -180,7 +180,8 @@ def emit_add_along(b: Body, s: Tensor) -> None:
     to = s.outs[0]
     assert isinstance(to, View)
     c = b.c
-    elements, index, v = Elements(b, to), Elements(b, s.ins[0]), Elements(b, s.ins[1], to.dtype)
+    elements, index = Elements(b, to), Elements(b, s.ins[0], I32)
+    v = Elements(b, s.ins[1], to.dtype)
     before, n, behind = (b.dim(d) for d in around(to.shape, axis_of(s)))
     with c.count(before) as p, c.count(behind) as q:
         line = c.row_major(p, behind, q)

@@ -26,3 +26,8 @@ def test_check_indices() -> None:
     with pytest.raises(SparrowError) as e:
         run_entry(program, "main", [bad])
     assert (e.value.status, e.value.got, e.value.want) == ("bounds", 7, 5)
+
+
+def test_an_index_that_is_a_constant() -> None:
+    body = "%i = const {value=1} : i32\n%y = take %x, %i {axis=1} : f32[R]\nreturn %y"
+    agree(main("[R](%x: f32[R, 3])", "f32[R]", body), [cases.f(5, 3)])
