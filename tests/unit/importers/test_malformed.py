@@ -49,16 +49,16 @@ def _import(data: bytes) -> Outcome:
     with open("/proc/self/statm") as f:
         now = int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (now + BYTES, now + BYTES))
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         import_onnx(data, file="m.onnx")
     except CompileError as e:
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         remedies = sum(len(d.helps) + len(d.notes) for d in e.diagnostics)
         return Outcome(tuple(d.code for d in e.diagnostics), str(e), remedies, seconds)
     except BaseException as e:
-        return Outcome((type(e).__name__,), repr(e), 0, time.perf_counter() - start)
-    return Outcome((), "accepted", 0, time.perf_counter() - start)
+        return Outcome((type(e).__name__,), repr(e), 0, time.process_time() - start)
+    return Outcome((), "accepted", 0, time.process_time() - start)
 
 
 def test_there_are_enough_kinds() -> None:
