@@ -134,6 +134,7 @@ def border_of(entry: EntryInfo, interface: Interface, types: Mapping[str, AdtDec
             if p.is_dim:
                 mentions.append(Mention(Number(number), Dim.sym(p.name), p.name, p.place))
     outputs = result_items(entry)
+    _check_told(entry, outputs)
     fixed = {d.name: d.source.value for d in entry.dims if isinstance(d.source, Fixed)}
     owned = _set_dims(interface, [p.parameter_set or "" for p in sets])
     model_dims = tuple(d for d in owned if d not in fixed)
@@ -158,6 +159,29 @@ def _flat(item: Item, types: Mapping[str, AdtDecl]) -> FlatType:
     t = item.leaf.type
     assert isinstance(t, AdtType | ListType), f"{item.name} is {t}"
     return flat_type(t, types)
+
+
+def _check_told(entry: EntryInfo, outputs: Sequence[Item]) -> None:
+    """E0610 for a resulting structure with a number (the nodes of a graph, say) that only the run
+    decides, and that no axis of a result shows."""
+    leaves = [leaf.type for x in outputs for leaf in x.leaves]
+    axes = [d for t in leaves if isinstance(t, TensorType) for d in t.shape]
+    shown = {d.name for d in axes}
+    for x in outputs:
+        t = x.type
+        what, number = "", Dim.const(0)
+        if isinstance(t, surface.Graph):
+            what, number = "nodes", t.nodes
+        elif isinstance(t, surface.Sparse):
+            what, number = "size", t.size
+        elif isinstance(t, surface.Rows):
+            what, number = "count", t.count
+        lost = [n for n in number.symbols() if n in entry.result_dims and n not in shown]
+        if lost:
+            message = f"nothing says the {what} of a result of `{entry.name}`"
+            note = f"it is {t}, and only the run decides {lost[0]}"
+            found = error("E0610", message).with_note(note)
+            raise CompileError(found.with_help(f"return a tensor with an axis of `?{lost[0]}` too"))
 
 
 def _set_dims(interface: Interface, sets: Sequence[str]) -> tuple[str, ...]:

@@ -323,6 +323,7 @@ class _Call:
                 self.out.items[number] = item
                 record.take(row_dims)
         with f.when(f.icmp("eq", code, 0)):
+            self._found_sizes()
             for count, at, leaf, x in self._hidden:
                 n = f.load(INDEX, at)
                 f.store(f.sub(n, 1) if x.kind == "segs" else n, count)
@@ -332,6 +333,14 @@ class _Call:
                     self.o.env[name] = n
             for number, (x, _, _) in list(self.out.items.items()):
                 self._told(number, x)
+
+    def _found_sizes(self) -> None:
+        """The dims that resulting tensors of hidden size show."""
+        for number, (x, _, _) in self.out.items.items():
+            if x.kind == "tensor" and self._holder(x.leaf).hidden:
+                for axis, d in enumerate(x.tensor.shape):
+                    if d.name is not None and d.name not in self.o.env:
+                        self.o.env[d.name] = self.out.dim(number, axis)
 
     def _told(self, number: int, x: Item) -> None:
         """Sizes of a resulting structure that none of its arrays shows."""
