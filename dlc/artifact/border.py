@@ -135,6 +135,9 @@ def border_of(entry: EntryInfo, interface: Interface, types: Mapping[str, AdtDec
                 mentions.append(Mention(Number(number), Dim.sym(p.name), p.name, p.place))
     outputs = result_items(entry)
     _check_told(entry, outputs)
+    flats_out = {i: _flat(x, types) for i, x in enumerate(outputs) if x.kind == "flat"}
+    for x in flats_out.values():
+        _sized(entry, x)
     fixed = {d.name: d.source.value for d in entry.dims if isinstance(d.source, Fixed)}
     owned = _set_dims(interface, [p.parameter_set or "" for p in sets])
     model_dims = tuple(d for d in owned if d not in fixed)
@@ -147,7 +150,7 @@ def border_of(entry: EntryInfo, interface: Interface, types: Mapping[str, AdtDec
         tuple(inputs),
         outputs,
         flats,
-        {i: _flat(x, types) for i, x in enumerate(outputs) if x.kind == "flat"},
+        flats_out,
         model_dims,
         fixed,
         steps,
@@ -159,6 +162,18 @@ def _flat(item: Item, types: Mapping[str, AdtDecl]) -> FlatType:
     t = item.leaf.type
     assert isinstance(t, AdtType | ListType), f"{item.name} is {t}"
     return flat_type(t, types)
+
+
+def _sized(entry: EntryInfo, t: FlatType) -> None:
+    """E0610 for the rows of a result's column that have a size which only the run decides: without
+    rows nothing would say it."""
+    for column in t.columns:
+        lost = [n for d in column.shape for n in d.symbols() if n in entry.result_dims]
+        if lost and not column.varies:
+            message = f"a result of `{entry.name}` holds tensors of a size only the run decides"
+            found = error("E0610", message).with_note(f"the size is `?{lost[0]}` of {t.type}")
+            help_ = "return a tensor, or tensors of sizes that parameters show"
+            raise CompileError(found.with_help(help_))
 
 
 def _check_told(entry: EntryInfo, outputs: Sequence[Item]) -> None:

@@ -13,6 +13,7 @@ from dlc.check.program import check_program
 from dlc.diag import CompileError, SourceFile
 from tests.programs.language_refusals import REFUSED
 from tests.programs.language_rules import RULES, SAME, Rule
+from tests.programs.language_rules_mixed import RULES as MIXED
 from tests.programs.language_rules_more import RULES as MORE
 
 
@@ -36,7 +37,7 @@ def given(net: dlc.Net, args: tuple[Any, ...]) -> list[Any]:
     return [x.copy() if isinstance(x, np.ndarray) else x for x in made]
 
 
-@pytest.mark.parametrize("rule", [*RULES, *MORE], ids=lambda r: r.name)
+@pytest.mark.parametrize("rule", [*RULES, *MORE, *MIXED], ids=lambda r: r.name)
 def test_a_rule(rule: Rule) -> None:
     nets: list[dlc.Net] = []
     for target in ("evaluate", "cpu"):
@@ -58,6 +59,13 @@ def test_what_is_refused(code: str, text: str) -> None:
     with pytest.raises(CompileError) as e:
         check_program(SourceFile("main.dl", text))
     assert {d.code for d in e.value.diagnostics} == {code}
+
+
+def test_sizes_that_nothing_would_tell() -> None:
+    """E0610: tensors in a list, of a size that only the run decides."""
+    text = "export fn f(x: f32[N]) -> List[i32[?k]]:\n    return [nonzero_indices(x > 0.0)]\n"
+    with pytest.raises(CompileError, match="E0610"):
+        dlc.compile(text)
 
 
 def modules(**texts: str) -> dict[str, SourceFile]:

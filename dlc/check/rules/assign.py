@@ -114,15 +114,24 @@ def _to_name(b: Body, target: tree.Name, v: Val, span: Span) -> None:
         _to_mut(b, name, v, span)
         return
     if isinstance(v.type, Tuple) and not b.values:
-        names = ", ".join("abcdefgh"[i % 8] for i in range(len(v.type.items)))
-        found = error("E0324", "a tuple is only taken apart", target.span)
-        b.report(found.with_help(f"`{names} = {_short(span)}`", Edit(target.span, names)))
+        _whole_tuple(b, target, v.type, span)
         _bind_bad(b, (target,))
         return
     before = b.lookup(name)
     local = before.local if how == "param" and isinstance(before, Variable) else b.slot(name)
     b.emit(typed.Assign(local, v.expr, span=target.span))
     b.bind(name, v.type, how, target.span, local, v.dim if _whole(v.type) else None)
+
+
+def _whole_tuple(b: Body, target: tree.Name, t: Tuple, span: Span) -> None:
+    """E0324: a tuple cannot have a name."""
+    found = error("E0324", "a tuple is only taken apart", target.span)
+    if span == target.span:
+        found = found.with_note(f"this part of a tuple is itself one: {b.show(t)}")
+        b.report(found.with_help("let the function return all parts side by side"))
+        return
+    names = ", ".join("abcdefgh"[i % 8] for i in range(len(t.items)))
+    b.report(found.with_help(f"`{names} = {_short(span)}`", Edit(target.span, names)))
 
 
 def _whole(t: Type) -> bool:
@@ -180,7 +189,8 @@ def _to_mut(b: Body, name: str, v: Val, span: Span) -> None:
     b.does(writes=True)
     b.emit(typed.Assign(var.local, v.expr, span=span))
     dim = v.dim if _whole(var.type) else None
-    b.update(name, spent=None, dim=dim or b.version(name, var.type, span, var.local))
+    dim = dim or b.version(name, var.type, span, var.local)
+    b.update(name, spent=None, dim=dim, written=span)
 
 
 def _unpack(b: Body, node: tree.Assign, targets: tuple[tree.Expr, ...], whole: Val) -> None:
