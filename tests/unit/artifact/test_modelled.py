@@ -248,6 +248,9 @@ def test_compiled_in_weights_are_the_only_ones() -> None:
     x = np.linspace(-1, 1, 6, dtype=F)
     want = weights["m.v"] @ np.maximum(w @ x, 0)
     np.testing.assert_allclose(net.out(x), want, rtol=1e-5, atol=1e-6)
+    run = net.last_run
+    assert run is not None and run.twin == "compiled"
+    assert run.costs.macs <= np.count_nonzero(w) + 16 < run.report.dense.macs == 64
     net.params["m.v"] = np.zeros((2, 8), F)
     with pytest.raises(WeightsError, match="compiled into this program"):
         net.out(x)
