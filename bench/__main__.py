@@ -10,6 +10,7 @@ NAMES = {
     "treelstm": "microseconds per tree beside the peers",
     "onnx": "milliseconds per call of ONNX models beside ONNX Runtime",
     "training": "a Tree-LSTM's training step and energy inference beside the peers",
+    "calls": "microseconds of a call besides its work; the arena that calls say they need",
     "compiling": "seconds of every stage, size of objects, start of the command",
 }
 
