@@ -10,6 +10,7 @@ from dlc.passes.base import Pass
 from dlc.passes.cse import eliminate_common_subexpressions
 from dlc.passes.dce import eliminate_dead_code, prune
 from dlc.passes.fold import fold_constants
+from dlc.passes.gathers import sum_gathered_rows
 from dlc.passes.inline import inline_calls
 from dlc.passes.levels import batch_levels
 from dlc.passes.licm import hoist_invariants
@@ -23,8 +24,11 @@ PRUNE = Pass("prune", "functions and types that nothing public reaches", prune)
 LICM = Pass("licm", "what a loop computes the same each turn", hoist_invariants)
 LOOPS = Pass("loops", "unchanged carries, loops without turns, equal branches", canonicalise_loops)
 LEVELS = Pass("levels", "recursion over structures level by level", batch_levels)
+GATHERS = Pass("gathers", "sums of gathered rows without copies of them", sum_gathered_rows)
 
-PASSES: dict[str, Pass] = {p.name: p for p in (INLINE, FOLD, CSE, DCE, PRUNE, LICM, LOOPS, LEVELS)}
+PASSES: dict[str, Pass] = {
+    p.name: p for p in (INLINE, FOLD, CSE, DCE, PRUNE, LICM, LOOPS, LEVELS, GATHERS)
+}
 
 BEFORE_AUTODIFF: tuple[Pass, ...] = (
     PRUNE,
@@ -53,6 +57,7 @@ BATCHING: tuple[Pass, ...] = (
     FOLD,
     CSE,
     LICM,
+    GATHERS,  # last: a loop over events is no batch
     DCE,
 )
 """What turns work on one node after another into work on many at once. It needs room in proportion

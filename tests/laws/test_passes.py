@@ -50,7 +50,7 @@ def arguments(f: Function, rng: np.random.Generator) -> list[Any]:
     return out
 
 
-REASSOCIATING = ("levels",)
+REASSOCIATING = ("levels", "gathers")
 """Passes that may change the order of sums: same up to rounding, in f64."""
 
 
