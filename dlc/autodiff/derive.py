@@ -39,6 +39,9 @@ from dlc.typesys.dims import Dim
 from dlc.typesys.types import AdtType, TensorType, Type, type_symbols
 
 INACTIVE, DENSE, ROWS = 0, 1, 2
+MOST_RESULTS = 40
+"""More residuals than this are one record: a chain of functions that each call the next twice would
+else have twice as many at every step."""
 PARTIAL = frozenset("index slice take take_along list_get contract conv reduce".split())
 
 
@@ -127,6 +130,7 @@ class Derivation:
         for group in groups(self.functions):
             for name in group:
                 self._prepare(self.functions[name], group)
+        self._into: dict[tuple[str, tuple[int, ...]], tuple[int, ...]] = {}
         self.reads = parameter_reads(self.functions)
         self._group = {n: g for g in groups(self.functions) for n in g}
 
@@ -371,21 +375,26 @@ class Derivation:
         """Arguments that the callee's backward half accumulates into."""
         if not any(modes) or callee not in self.functions:
             return []
-        f = self.functions[callee]
+        asked = (callee, self._trim(callee, modes))
+        if asked not in self._into:
+            self._into[asked] = self._accumulated_by(*asked)
+        return [n.operands[i] for i in self._into[asked]]
+
+    def _accumulated_by(self, fn: str, modes: tuple[int, ...]) -> tuple[int, ...]:
+        f = self.functions[fn]
+        order = [i for i, m in enumerate(modes) if m]
+        if is_recursive(f, self._group[fn]):
+            return tuple(order)
         block, params, _, _ = self._copy(f, modes)
-        key = Key(callee, self._trim(callee, modes), ())
-        order = [i for i, m in enumerate(key.params) if m]
-        if is_recursive(f, self._group[callee]):
-            return [n.operands[i] for i in order]
-        into = self._accumulated(key, block, params, order)
-        return [n.operands[i] for i in into]
+        into = self._accumulated(Key(fn, modes, ()), block, params, order)
+        return tuple(i for i in order if i in into)
 
     # -- assembling the halves
 
     def _finish(self, key: Key, f: Function, parts: Parts) -> Variant:
         recursive = is_recursive(f, self._group[key.fn])
         record: Value | None = None
-        if recursive or parts.need.dims:
+        if recursive or parts.need.dims or len(parts.need.values) > MOST_RESULTS:
             t = self._residual_record(key)
             record = pack_record(self.tangents, t, parts, f)
         fwd = forward_half(f"{self._suffixed(key)}.fwd", f, parts, record)

@@ -77,6 +77,11 @@ def native(module: Module, level: int) -> Any:
     return compile_module(bufferise(module), options=Options(level=level))
 
 
+def level_of(seed: int) -> int:
+    """LLVM's optimiser takes most of a program's time here, so only some go through it."""
+    return {0: 3, 5: 1}.get(seed % 10, 0)
+
+
 def close(a: Any, b: Any, scale: float = 1.0) -> bool:
     return bool(np.allclose(a, b, rtol=1e-3, atol=1e-4 * max(1.0, scale), equal_nan=True))
 
@@ -92,7 +97,7 @@ def agrees(seed: int) -> None:
         assert print_module(read_module(text)) == text
         now = run(after, "main", args)
         assert close(want[0], now[0]), ("passes", want, now)
-        got = native(after, 1 + 2 * (seed % 2)).call("main", args)
+        got = native(after, level_of(seed)).call("main", args)
         assert close(want[0], got[0]), ("native", want, got)
     except BaseException:
         print(f"seed {seed}\n{p.source}")
@@ -119,9 +124,7 @@ def gradient_agrees(seed: int) -> bool:
         got = float(sum(q.sum() for q in parts))
         size = max(1.0, float(sum(np.abs(q).sum() for q in parts)))
         assert abs(got - want) <= 1e-10 * size, ("complex step", got, want)
-        for u, v in zip(
-            out, native(after, 0 if seed % 5 else 2).call("gradient", args), strict=True
-        ):
+        for u, v in zip(out, native(after, level_of(seed)).call("gradient", args), strict=True):
             assert np.allclose(u, v, rtol=1e-9, atol=1e-10 * size), ("native", u, v)
 
         def along(h: float) -> float:
