@@ -60,6 +60,10 @@ class Body:
         self.loc = fn.loc
         self.events = Events.of(fn)
         self._is_last = True
+        self.depth = 0
+        """Loops around what is written."""
+        self.has_dims = False
+        """Whether the dims that are kept have been computed."""
 
     # -- statements
 
@@ -137,10 +141,24 @@ class Body:
         c = self.c
         if d.is_constant:
             return c.number(d.constant)
+        if d.name is not None:
+            return self.get_int(d.name)
+        word = self.homes.dims.get(d)
+        if word is not None and self.has_dims:
+            found = c.int()
+            c.emit("lds", d=found.number, k=word.index)
+            return found
+        self.unit.asked.note(self.fn, d, self.depth)
+        return self.computed(d)
+
+    def computed(self, d: Dim) -> Int:
+        """The value of a dim that isn't a number and not a name, from its parts."""
+        c = self.c
         (monomial, coefficient), *rest = d.terms
         if not rest and coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
             atom = monomial[0][0]
-            return self.get_int(atom) if isinstance(atom, str) else self._quotient(atom)
+            assert isinstance(atom, Quotient)
+            return self._quotient(atom)
         total = c.int()
         for k, (monomial, coefficient) in enumerate(d.terms):
             with c.scope():
@@ -157,7 +175,7 @@ class Body:
     def _monomial(self, monomial: Monomial) -> Int:
         x: Int | None = None
         for atom, power in monomial:
-            a = self.get_int(atom) if isinstance(atom, str) else self._quotient(atom)
+            a = self.get_int(atom) if isinstance(atom, str) else self.dim(Dim(((((atom, 1),), 1),)))
             for _ in range(power):
                 x = a if x is None else self.c.mul(x, a)
         assert x is not None

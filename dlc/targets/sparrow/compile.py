@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from dlc.isa.project import load_isa
@@ -10,7 +11,9 @@ from dlc.memory.frame import statements
 from dlc.targets.sparrow.constants import usable
 from dlc.targets.sparrow.functions import emit_entry, emit_function
 from dlc.targets.sparrow.program import SparrowEntry, SparrowOptions, SparrowProgram
+from dlc.targets.sparrow.sizes import kept
 from dlc.targets.sparrow.unit import Unit
+from dlc.typesys.dims import Dim
 
 
 def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> SparrowProgram:
@@ -19,14 +22,10 @@ def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> S
 
     Raises: CompileError E0640 for an element type that the machine lacks."""
     o = options or SparrowOptions()
-    unit = Unit(load_isa(), bmodule, o)
     exported = [fn for fn in bmodule.functions.values() if fn.entry]
-    entries: dict[str, SparrowEntry] = {}
-    for fn in exported:
-        entries[fn.name] = emit_entry(unit, fn)
-    for fn in _reached(bmodule, exported):
-        emit_function(unit, fn)
-    _routines(unit)
+    asked = _emitted(bmodule, o, exported, {})[0].asked.counts
+    most = {name: kept(bmodule.functions[name], counts) for name, counts in asked.items()}
+    unit, entries = _emitted(bmodule, o, exported, most)
     builder = unit.code.builder
     builder.reserve("SP", max(o.scratchpad, unit.scratch))
     builder.queue = o.queue
@@ -40,6 +39,21 @@ def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> S
         o.dense,
         weights=frozenset(name for fn in exported for _, name in usable(fn, o.weights)),
     )
+
+
+def _emitted(
+    m: BModule,
+    o: SparrowOptions,
+    exported: list[BFunction],
+    most: Mapping[str, tuple[Dim, ...]],
+) -> tuple[Unit, dict[str, SparrowEntry]]:
+    """The text of the whole program, its functions keeping these dims."""
+    unit = Unit(load_isa(), m, o, most)
+    entries = {fn.name: emit_entry(unit, fn) for fn in exported}
+    for fn in _reached(m, exported):
+        emit_function(unit, fn)
+    _routines(unit)
+    return unit, entries
 
 
 def _routines(unit: Unit) -> None:

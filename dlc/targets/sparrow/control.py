@@ -166,7 +166,9 @@ def emit_for(b: Body, s: For) -> None:
             following = c.addi(i, 1)
             b.put(s.index, i)
         b.put(counter, following)
+    b.depth += 1
     b.block(s.body)
+    b.depth -= 1
     with c.scope():
         if s.go is None:
             c.jump(head)
@@ -179,7 +181,9 @@ def emit_loop(b: Body, s: Loop) -> None:
     c = b.c
     head = c.label()
     c.place(head)
+    b.depth += 1
     b.block(s.body)
+    b.depth -= 1
     with c.scope():
         c.branch("bne", b.get_int(s.go), ZERO, head)
 

@@ -37,7 +37,7 @@ def emit_function(unit: Unit, fn: BFunction) -> None:
     for t in (*(p.type for p in fn.params), *fn.result_types):
         unit.check_type(t, fn.loc)
     ends: tuple[Home, ...] = (*fn.results, *(n for d in fn.result_dims for n in d.symbols()))
-    homes = assign(fn, ends)
+    homes = assign(fn, ends, unit.kept.get(fn.name, ()))
     b = Body(unit, fn, homes, EMITTERS)
     with c.builder.function(f"fn.{fn.name}", frame_words=homes.words):
         c.builder.mark(fn.loc.file, fn.loc.line, fn.loc.column)
@@ -50,6 +50,10 @@ def emit_function(unit: Unit, fn: BFunction) -> None:
             for seat, p in zip(how.params, fn.params, strict=True):
                 with c.scope():
                     b.put(p.reg, taken(b, seat, p.reg.type))
+        for d, word in homes.dims.items():
+            with c.scope():
+                c.emit("sts", a=b.computed(d).number, k=word.index)
+        b.has_dims = True
         _check_frame(b)
         b.block(fn.body)
         with c.without(how.ints, how.floats):

@@ -58,6 +58,8 @@ class Homes:
     words: int
     top: Reg
     dram: frozenset[Reg]
+    dims: Mapping[Dim, Word] = field(default_factory=dict["Dim", "Word"])
+    """Dims that the function computes at its start, in this order."""
 
 
 @dataclass
@@ -183,8 +185,9 @@ def _read_anywhere(s: Statement) -> Iterator[Home]:
                 yield t.go
 
 
-def assign(fn: BFunction, ends: tuple[Home, ...]) -> Homes:
-    """Places for all homes of a function; `ends` are read when it returns."""
+def assign(fn: BFunction, ends: tuple[Home, ...], kept: tuple[Dim, ...] = ()) -> Homes:
+    """Places for all homes of a function; `ends` are read when it returns. `kept` are dims that get
+    a word."""
     scan = _Scan(fn, Reg(I64, "top"))
     scan.mentions((*fn.dims, *(p.reg for p in fn.params)))
     if any(isinstance(s, (Map, Tensor)) for s in statements(fn.body)):
@@ -215,8 +218,9 @@ def assign(fn: BFunction, ends: tuple[Home, ...]) -> Homes:
         else:
             places[h] = Word(words)
             words += 1
-    words += 1 if scan.calls else 0
-    return Homes(places, scan.counters, words, scan.top, always_in_dram(fn))
+    dims = {d: Word(words + k) for k, d in enumerate(kept)}
+    words += len(kept) + (1 if scan.calls else 0)
+    return Homes(places, scan.counters, words, scan.top, always_in_dram(fn), dims)
 
 
 def always_in_dram(fn: BFunction) -> frozenset[Reg]:

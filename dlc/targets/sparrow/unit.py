@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from dlc.targets.sparrow.code import Code
 from dlc.targets.sparrow.constants import Known, known_weights
 from dlc.targets.sparrow.convention import Convention, convention
 from dlc.targets.sparrow.program import Array, Site, SparrowOptions
+from dlc.targets.sparrow.sizes import Asked
+from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I64, DType
 from dlc.typesys.types import ListType, TensorType, Type
 
@@ -27,9 +29,18 @@ class Unit:
     """The text of the program, its constants, places of failure and functions.
 
     `scratch` bytes of SP hold what a single statement needs: numbers that repeat, temporaries of
-    known size."""
+    known size. `kept` are the dims that functions compute at their start, `asked` counts those that
+    they ask for."""
 
-    def __init__(self, isa: Isa, m: BModule, options: SparrowOptions) -> None:
+    def __init__(
+        self,
+        isa: Isa,
+        m: BModule,
+        options: SparrowOptions,
+        kept: Mapping[str, tuple[Dim, ...]] | None = None,
+    ) -> None:
+        self.kept: Mapping[str, tuple[Dim, ...]] = kept or {}
+        self.asked = Asked()
         self.isa, self.m, self.options = isa, m, options
         self.code = Code(isa)
         self.sites: list[Site] = [Site("assert", "", 0, 0, "")]
