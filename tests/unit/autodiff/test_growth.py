@@ -17,7 +17,7 @@ from tests.laws.doubling import doubled
 
 def chain(depth: int, decorator: str = "") -> str:
     """`f0`, and functions that each call the one before twice, too large to be inlined."""
-    body = "".join(f"    y = sin(y * {k}.0) + x\n" for k in range(1, 12))
+    body = "".join(f"    y = sin(y * 0.{k + 10}) + x\n" for k in range(1, 12))
     parts = [f"{decorator}fn f0(x: f32[N], w: f32[N, N]) -> f32[N]:\n    return tanh(w @ x)\n"]
     for i in range(1, depth):
         parts.append(
