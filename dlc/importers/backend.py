@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from dlc.autodiff.expand import differentiate
 from dlc.diag import CompileError
 from dlc.evaluate import run as evaluate
 from dlc.importers.elements import from_storage, to_storage
@@ -117,11 +118,11 @@ def _result(s: Structure, values: Any) -> Any:
 
 
 def _evaluated(net: Imported, args: Sequence[Any]) -> tuple[Any, ...]:
-    return evaluate(net.module, net.function, args)
+    return evaluate(differentiate(net.module), net.function, args)
 
 
 def _native(net: Imported, args: Sequence[Any]) -> tuple[Any, ...]:
-    module = net.module
+    module = differentiate(net.module)
     for p in AFTER_AUTODIFF:
         module = p.run(module)
     return compile_module(bufferise(module)).call(net.function, args)

@@ -17,7 +17,7 @@ from dlc.importers.limits import Budget
 from dlc.importers.messages import Array
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import MAX_SYMBOLS, Number, Shape, Tensor, View
-from dlc.ir.core import NOWHERE, Attr, Loc, Op, Region, Value, freeze_attrs
+from dlc.ir.core import NOWHERE, Attr, Function, Loc, Op, Region, Value, freeze_attrs
 from dlc.ir.names import DimNames
 from dlc.ops.build import Builder
 from dlc.ops.card import CardError, Run, RunError, Site
@@ -52,8 +52,9 @@ class Weight:
 class Emission:
     """The function that is being made from a graph."""
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, function: str = "main") -> None:
+        self.budget, self.function = budget, function
+        self.functions: dict[str, Function] = {}
         self.names = DimNames()
         self.frames: list[Frame] = [Frame(Builder({}, self.names))]
         self.weights: list[Weight] = []

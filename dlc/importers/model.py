@@ -104,7 +104,7 @@ def _import(
     from dlc.importers.operators import TABLE
 
     _check_opsets(model)
-    e = Emission(budget)
+    e = Emission(budget, function)
     ins = Inputs(e, bind, given)
     items, inputs = ins.make(model.graph)
     walk = Walk(e, decoder, model.functions, TABLE, file, probing)
@@ -128,7 +128,7 @@ def _import(
     name = identifier(Path(file).stem)
     interface = interface_of(name, file, fn, e.weights, inputs, (*outputs, *probed))
     return Imported(
-        name, Module.of({}, {function: fn}), function, interface,
+        name, Module.of({}, {function: fn, **e.functions}), function, interface,
         MappingProxyType({f"{MODEL}.{w.name}": w.data for w in e.weights}), inputs, outputs,
         tuple(walk.places), tuple(warnings), model.opsets, model.producer, file,
         tuple(Probed(p.name, p.place, s) for p, s in zip(walk.probes, probed, strict=True)),

@@ -16,6 +16,7 @@ class Scope:
         self.outer = outer
         self.items: dict[str, Item] = {}
         self.stored: dict[str, TensorData] = {}
+        self.nodes: Sequence[Node] = ()
 
     def find(self, name: str) -> Item | TensorData | None:
         """A value, or an initialiser that nobody needed before."""

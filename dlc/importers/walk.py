@@ -122,10 +122,17 @@ class Walk:
         around: Around,
     ) -> tuple[Item, ...]:
         self.e.budget.check_depth(around.depth, "graphs and functions")
+        scope.nodes = nodes
         makers = producers(nodes, taken)
         for i in needed_order(nodes, makers, outputs, self.uses):
             self._node(nodes[i], i, scope, around)
         return tuple(self._find(n, scope, around) for n in outputs)
+
+    def rerun(
+        self, nodes: Sequence[Node], wanted: str, scope: Scope, taken: Sequence[str], around: Around
+    ) -> tuple[Item, ...]:
+        """One value of the nodes, in a scope where what is `taken` is there."""
+        return self._run(nodes, [wanted], scope, taken, around)
 
     def _find(self, name: str, scope: Scope, around: Around) -> Item:
         found = scope.find(name)
@@ -304,6 +311,16 @@ class _Inside:
         around = replace(self.around, path=f"{self.around.path}.{label}")
         out = self.walk.graph(g, inputs, around, self.scope)
         if any(isinstance(x, Nothing) and x.failed for x in out):
+            raise Failed
+        return out
+
+    def again(self, names: Sequence[str], values: Sequence[Item], wanted: str) -> Item:
+        """The value called `wanted` of the graph around, computed once more with these values for
+        these names, in the open region."""
+        scope = Scope(self.scope)
+        scope.items.update(zip(names, values, strict=True))
+        (out,) = self.walk.rerun(self.scope.nodes, wanted, scope, names, self.around)
+        if isinstance(out, Nothing) and out.failed:
             raise Failed
         return out
 

@@ -93,6 +93,8 @@ def _loop(c: Call) -> tuple[Item, ...]:
     if len(graph.inputs) != count + 2 or len(graph.outputs) < count + 1:
         raise refuse("E0707", f"the body of Loop has {len(graph.inputs)} inputs and "
                      f"{len(graph.outputs)} outputs for {count} carried values")  # fmt: skip
+    if any(not isinstance(x, Tensor) for x in c.inputs[2:]):
+        return _unrolled(c, count)
     firsts = _tensors(c.inputs[2:], "the values that Loop carries")
     start = c.optional(1)
     begin = None if start is None else e.reshape(numbers.truth(start), ())
@@ -115,6 +117,33 @@ def _loop(c: Call) -> tuple[Item, ...]:
     turns = e.to_dim(limit.op("max", 0), "turns") if fixed else None
     lasts, collected = make_loop(e, firsts, body, limit, turns)
     return (*lasts, *collected)
+
+
+def _unrolled(c: Call, count: int) -> tuple[Item, ...]:
+    """A loop that carries sequences or optionals: one copy of the body for each turn, whose number
+    must be known."""
+    e, graph = c.e, c.graph("body")
+    what = "the number of turns of a Loop that carries sequences"
+    trips = c.known(0, what) if c.has(0) else None
+    start = c.known(1, what) if c.has(1) else None
+    carried: tuple[Item, ...] = tuple(c.inputs[2:])
+    collected: list[list[Tensor]] = [[] for _ in graph.outputs[count + 1 :]]
+    limit = (1 << 31) if trips is None or trips.known is None else int(trips.known.reshape(-1)[0])
+    go = start is None or start.known is None or bool(start.known.reshape(-1)[0])
+    turn = 0
+    while go and turn < limit:
+        given = _body_inputs(graph, e.scalar(turn, INT64))
+        again, *rest = c.inside.graph(graph, (*given, *carried), "body")
+        if not isinstance(again, Tensor) or again.known is None:
+            raise c.open(what)
+        go = bool(again.known.reshape(-1)[0])
+        carried = tuple(rest[:count])
+        for xs, x in zip(collected, _tensors(rest[count:], "what Loop collects"), strict=True):
+            xs.append(e.reshape(x, (1, *x.shape)))
+        turn += 1
+    if not turn and collected:
+        raise c.refused("Loop that carries sequences, collects tensors, and has no turn")
+    return (*carried, *(e.concat(xs, 0) for xs in collected))
 
 
 def _body_inputs(graph: Graph, index: Tensor) -> tuple[Tensor, Tensor]:

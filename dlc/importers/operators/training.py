@@ -1,4 +1,5 @@
-"""Steps of optimisers. (The operator Gradient is refused: differentiation is a pass of its own.)"""
+"""Training: steps of optimisers, and Gradient, which becomes the IR's own derivative of a function
+that computes its output from its inputs."""
 
 from __future__ import annotations
 
@@ -7,6 +8,11 @@ from dlc.importers.elements import INT64
 from dlc.importers.numbers import cast
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
+from dlc.ir.core import Function, Region
+from dlc.ir.names import defined_dims
+from dlc.ir.rewrite import copy_function, free_values, used_dims
+from dlc.typesys.dims import Dim
+from dlc.typesys.types import type_symbols
 
 DOMAIN = "ai.onnx.preview.training"
 
@@ -73,7 +79,41 @@ def _momentum(c: Call) -> tuple[Tensor, ...]:
     return _blocks(out)
 
 
+def _gradient(c: Call) -> tuple[Tensor, ...]:
+    """`dy/dx` for each of `xs`; what `y` depends on besides them, `zs` included, is constant. A `y`
+    of several elements counts as their sum. Source: ONNX Gradient-1."""
+    e, xs, zs = c.e, c.texts("xs") or (), c.texts("zs") or ()
+    if len(xs) + len(zs) != len(c.inputs):
+        raise refuse("E0707", f"{len(c.inputs)} inputs for {len(xs)} xs and {len(zs)} zs")
+    given = [c.tensor(i) for i in range(len(c.inputs))]
+    if not all(t.element.is_float for t in given[: len(xs)]):
+        raise refuse("E0707", "a gradient by what is no float")
+    values = [e.value(t) for t in given]
+    with e.region([v.type for v in values], [*xs, *zs]) as b:
+        params = [e.tensor(p, t.element) for p, t in zip(b.params, given, strict=True)]
+        y = c.inside.again([*xs, *zs], params, c.text("y"))
+        if not isinstance(y, Tensor) or not y.element.is_float:
+            raise refuse("E0707", f"the gradient of `{c.text('y')}`, which is no tensor of floats")
+        body = b.return_(e.value(y))
+    free = free_values(body)
+    own = set(defined_dims(body))
+    seen = [*(s for v in (*body.params, *free) for s in type_symbols(v.type)), *used_dims(body.ops)]
+    dims = tuple(d for d in dict.fromkeys(seen) if d not in own)
+    out = body.yields[0].tensor
+    if any(s in own for s in type_symbols(out)):
+        raise c.refused("a gradient of a value whose size only the run decides")
+    name = f"{e.function}.gradient{len(e.functions) + 1}"
+    fn = Function(name, dims, (*body.params, *free), (out,), Region((), body.ops))
+    e.functions[name] = copy_function(fn, name)
+    attrs = {"fn": name, "dims": tuple(map(Dim.sym, dims)), "wrt": tuple(range(len(xs)))}
+    one = e.b.full(1.0, out)
+    types = [out, *(v.type for v in values[: len(xs)])]
+    _, *grads = e.b.structured("vjp", (*values, *free, one), types, attrs, ())
+    return tuple(e.tensor(g, t.element) for g, t in zip(grads, given, strict=False))
+
+
 OPERATORS: tuple[Operator, ...] = (
+    Operator("Gradient", (1,), _gradient, DOMAIN),
     Operator("Adagrad", (1,), _adagrad, DOMAIN),
     Operator("Adam", (1,), _adam, DOMAIN),
     Operator("Momentum", (1,), _momentum, DOMAIN),
