@@ -109,6 +109,19 @@ class ProgramBuilder:
         self._text.append(_Pending(instruction, operands))
         return len(self._text) - 1
 
+    def retarget(self, old: int, new: int) -> bool:
+        """Let the last instruction put its result, operand `d`, into register `new` instead of
+        `old`. Whether it did: it does so if it writes a register of this number, and no label lies
+        behind it."""
+        last = self._text[-1] if self._text else None
+        if last is None or last.operands.get("d") != old or self.here in self._labels.values():
+            return False
+        field = next(x for x in last.instruction.operands if x.name == "d")
+        if field.kind is None or field.kind.name not in ("int", "flt"):
+            return False
+        last.operands["d"] = new
+        return True
+
     def member(self, enum: str, name: str) -> int:
         """The value of a named operand, such as `member("unary", "exp")`."""
         return self.isa.enums[enum][name]

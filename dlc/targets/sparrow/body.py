@@ -14,7 +14,7 @@ from dlc.isa.program import FromRegister, Row
 from dlc.memory.form import BFunction, Block, Place, Reg, ScalarArg, View, row_major
 from dlc.memory.frame import Home
 from dlc.ops.card import Status
-from dlc.targets.sparrow.code import FRAME, ZERO, Code, Int, Scalar, Ten
+from dlc.targets.sparrow.code import FRAME, ZERO, Code, Flt, Int, Scalar, Ten
 from dlc.targets.sparrow.events import Events
 from dlc.targets.sparrow.homes import Homes, Where, Word, kind_of
 from dlc.targets.sparrow.unit import Unit
@@ -36,6 +36,8 @@ class Window:
     address: Int
     shape: tuple[Dim, ...]
     strides: tuple[Dim, ...]
+    offset: int = 0
+    """Bytes behind the address."""
 
     @property
     def is_described(self) -> bool:
@@ -124,6 +126,14 @@ class Body:
             self.c.emit("sts", a=x.number, k=place.index)
         else:
             self.c.emit("fsts", a=x.number, k=place.index)
+
+    def give(self, h: Home, x: Scalar) -> None:
+        """h := x, which nobody needs any more: what has just been computed goes there at once."""
+        place = self.where(h)
+        if isinstance(place, (Int, Flt)) and type(place) is type(x) and self.c.is_scratch(x):
+            if self.c.builder.retarget(x.number, place.number):
+                return
+        self.put(h, x)
 
     def scalar(self, a: ScalarArg, dtype: DType) -> Scalar:
         """A register's value, or a number of the dtype."""
@@ -251,7 +261,7 @@ class Body:
             packed = w.is_contiguous
             shape = tuple(self._size(d) for d in w.shape)
             stride = None if packed else tuple(self._size(d) for d in w.strides)
-            row = Row(w.space, STORED[w.dtype.name], shape, stride)
+            row = Row(w.space, STORED[w.dtype.name], shape, stride, w.offset)
             c.emit("td.at", d=t.number, a=w.address.number, k=c.builder.row(row))
         return t
 

@@ -104,6 +104,10 @@ class Code:
     def ten(self) -> Ten:
         return Ten(_take(self._tensors, range(64)))
 
+    @staticmethod
+    def is_scratch(x: Scalar) -> bool:
+        return x.number in SCRATCH
+
     # -- text
 
     def emit(self, mnemonic: str, **operands: int | Label) -> None:

@@ -35,7 +35,7 @@ MAX_DIM = (1 << 31) - 1
 def emit_const(b: Body, s: Const) -> None:
     if isinstance(s.dst.type, DType):
         b.unit.check_dtype(s.dst.type, b.loc)
-        b.put(s.dst, b.immediate(s.value, s.dst.type))
+        b.give(s.dst, b.immediate(s.value, s.dst.type))
     else:
         b.put(s.dst, ZERO)
 
@@ -51,7 +51,7 @@ def emit_move(b: Body, s: Move) -> None:
 
 def emit_dim_value(b: Body, s: DimValue) -> None:
     assert isinstance(s.dst.type, DType)
-    b.put(s.dst, convert(b, b.dim(s.dim), I64, s.dst.type))
+    b.give(s.dst, convert(b, b.dim(s.dim), I64, s.dst.type))
 
 
 def emit_bind_dim(b: Body, s: BindDim) -> None:
@@ -82,11 +82,11 @@ def emit_assert(b: Body, s: Assert) -> None:
 
 
 def emit_address(b: Body, s: Address) -> None:
-    b.put(s.dst, b.address(s.view))
+    b.give(s.dst, b.address(s.view))
 
 
 def emit_load(b: Body, s: Load) -> None:
-    b.put(s.dst, b.load(s.view))
+    b.give(s.dst, b.load(s.view))
 
 
 def emit_store(b: Body, s: Store) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from dlc.diag import InternalError
 from dlc.isa.program import Row
-from dlc.memory.form import Lane, Map, MapArg, MapInstr, Reg, ScalarArg, View, row_major
+from dlc.memory.form import Immediate, Lane, Map, MapArg, MapInstr, Reg, ScalarArg, View, row_major
 from dlc.targets.sparrow.axes import Axis, axes_of, loops, shifted, size_of, split
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar, Ten
@@ -34,10 +36,12 @@ CACHED = 56
 
 @dataclass(frozen=True)
 class Uniform:
-    """A number that is the same at every point, in a cell of the scratchpad."""
+    """A number that is the same at every point, at byte `cell`: of CONST if it is known when
+    compiling, else of the scratchpad."""
 
     cell: int
     dtype: DType
+    number: Immediate | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,16 @@ def _slots(s: Map, direct: Mapping[int, int]) -> tuple[list[int], int]:
     return slots, count
 
 
+def _bits(a: Immediate, dtype: DType) -> int | None:
+    """A number as f32 or i32; None for one of 64 bits, which only loops read."""
+    if dtype == I64:
+        return None
+    if dtype.is_float:
+        narrow = np.asarray(a).astype(dtype.numpy).astype(np.float32)
+        return int(narrow.view(np.uint32))
+    return (int(bool(a)) if dtype.is_bool else int(a)) & 0xFFFFFFFF
+
+
 class _Writer:
     def __init__(self, b: Body, plan: _Plan) -> None:
         self.b, self.c, self.p, self.s = b, b.c, plan, plan.s
@@ -286,12 +300,22 @@ class _Writer:
     def _uniform(self, a: MapArg, dtype: DType) -> Uniform:
         key = a if isinstance(a, Reg) else repr(a), dtype.name
         found = self.p.uniforms.get(key)
-        if found is None:
-            found = self.p.uniforms[key] = Uniform(len(self.p.uniforms), dtype)
-            assert not isinstance(a, Lane)
+        if found is not None:
+            return found
+        assert not isinstance(a, Lane)
+        if isinstance(a, Reg):
+            found = Uniform(self._next_cell(), dtype)
             with self.c.scope():
                 self._fill_cell(found, self.b.scalar(a, dtype))
+        else:
+            bits = _bits(a, dtype)
+            found = Uniform(0 if bits is None else self.b.unit.repeated(bits), dtype, a)
+        self.p.uniforms[key] = found
         return found
+
+    def _next_cell(self) -> int:
+        used = sum(u.number is None for u in self.p.uniforms.values())
+        return 4 * used
 
     def _fill_cell(self, u: Uniform, x: Scalar) -> None:
         """64-bit numbers have no cell: only loops read them."""
@@ -299,7 +323,7 @@ class _Writer:
         if u.dtype == I64:
             return
         self.b.unit.room(0, CELLS)
-        if 4 * u.cell + 4 > CELLS:
+        if u.cell + 4 > CELLS:
             raise InternalError("too many numbers in one map", stage="sparrow", op="map")
         with c.scope():
             if isinstance(x, Flt):
@@ -309,7 +333,7 @@ class _Writer:
 
     def _cell(self, cell: int, dtype: str) -> Ten:
         t = self.c.ten()
-        row = Row("SP", dtype, (), None, 4 * cell)
+        row = Row("SP", dtype, (), None, cell)
         self.c.emit("td.const", d=t.number, k=self.c.builder.row(row))
         return t
 
@@ -318,7 +342,8 @@ class _Writer:
         for axis, i in zip(self.p.outer, self.counters, strict=True):
             if self._position(axis.number):
                 key = Lane("index", axis.number), "outer"
-                u = self.p.uniforms.setdefault(key, Uniform(len(self.p.uniforms), I32))
+                u = self.p.uniforms.get(key) or Uniform(self._next_cell(), I32)
+                self.p.uniforms[key] = u
                 self._fill_cell(u, i)
 
     # -- operands
@@ -345,7 +370,8 @@ class _Writer:
             return self._temporary(o)
         if isinstance(o, Uniform):
             stored = F32 if o.dtype.is_float else I32
-            return Window("SP", stored, self.c.number(4 * o.cell), shape, zero)
+            space = "SP" if o.number is None else "CONST"
+            return Window(space, stored, ZERO, shape, zero, o.cell)
         if isinstance(o, Count):
             strides = tuple(ONE if a.number == o.axis else Dim.const(0) for a in self.p.inner)
             return Window(self.storage.space, I32, Int(self.counts[o.axis]), shape, strides)

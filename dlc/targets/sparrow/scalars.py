@@ -42,7 +42,7 @@ def emit_scalar(b: Body, s: ScalarStatement) -> None:
     for t in (*types, s.dst.type):
         b.unit.check_dtype(t, b.loc)
     args = [b.scalar(a, BOOL if s.op == "select" and i == 0 else of) for i, a in enumerate(s.args)]
-    b.put(s.dst, compute(b, s.op, args, of, s.dst.type, s.attrs))
+    b.give(s.dst, compute(b, s.op, args, of, s.dst.type, s.attrs))
 
 
 def compute(

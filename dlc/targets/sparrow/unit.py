@@ -52,6 +52,7 @@ class Unit:
         self.scratch = 0
         self.weights: Known = known_weights(m, options.weights)
         self.dense_weights: dict[str, int] = {}
+        self._numbers: dict[int, int] = {}
         self._matrices: dict[tuple[bytes, tuple[int, ...]], int] = {}
         self._cells: int | None = None
         self._shared: int | None = None
@@ -92,6 +93,14 @@ class Unit:
             space = "DRAM" if s.dtype == I64 else "CONST"
             at = self.code.builder.data(space, raw or b"\0")
             found = self._data[s] = self.tagged(space, at)
+        return found
+
+    def repeated(self, bits: int) -> int:
+        """The address in CONST of a number of 32 bits."""
+        found = self._numbers.get(bits)
+        if found is None:
+            raw = np.array([bits], np.uint32)
+            found = self._numbers[bits] = self.code.builder.data("CONST", raw, 4)
         return found
 
     def weight(self, name: str) -> int:
