@@ -58,6 +58,23 @@ export fn gradient(w: f32[N, N], x: f32[N], y: f32, k: i32, t: Tree) -> (f32, f3
     return l, a, b
 """
 
+SECOND = """
+fn scalar(w: f32[N, N], x: f32[N], y: f32, k: i32, t: Tree) -> f32:
+    return sum(main(x, y, w, k, t))
+
+fn slope(w: f32[N, N], x: f32[N], y: f32, k: i32, t: Tree) -> f32:
+    return sum(sin(grad(scalar, wrt=x)(w, x, y, k, t))) + 0.125 * sum(sin(w))
+
+export fn value(w: f32[N, N], x: f32[N], y: f32, k: i32, t: Tree) -> f32:
+    return slope(w, x, y, k, t)
+
+export fn gradient(w: f32[N, N], x: f32[N], y: f32, k: i32, t: Tree) -> (f32, f32[N, N], f32[N]):
+    l, a = value_and_grad(slope, wrt=w)(w, x, y, k, t)
+    b = grad(slope, wrt=x)(w, x, y, k, t)
+    return l, a, b
+"""
+"""The gradient of a scalar of the gradient."""
+
 
 def lowered(source: str) -> Module:
     module = lower(check_program(SourceFile("generated.dl", source))).module
@@ -104,13 +121,13 @@ def agrees(seed: int) -> None:
         raise
 
 
-def gradient_agrees(seed: int) -> bool:
+def gradient_agrees(seed: int, size: int = SIZE, with_gradient: str = GRADIENT) -> bool:
     """In f64: evaluator and native code give the same gradients, their products with a random
     direction are the exact slope (a complex step), and central differences where nothing bends
     nearby. Tells whether the differences could be used."""
-    p = generate.program(seed, SIZE)
+    p = generate.program(seed, size)
     try:
-        module = doubled(lowered(p.source + GRADIENT))
+        module = doubled(lowered(p.source + with_gradient))
         args = [p.args[n] for n in ("w", "x", "y", "k", "t")]
         args = [np.float64(a) if isinstance(a, (np.ndarray, np.floating)) else a for a in args]
         after = optimised(module)
@@ -138,7 +155,7 @@ def gradient_agrees(seed: int) -> bool:
         assert not smooth or abs(near - got) <= 1e-6 * size, ("differences", near, got)
         return smooth
     except BaseException:
-        print(f"seed {seed}\n{p.source}{GRADIENT}")
+        print(f"seed {seed}\n{p.source}{with_gradient}")
         raise
 
 
@@ -150,6 +167,11 @@ def test_some_programs(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(1000, 1003))
 def test_some_gradients(seed: int) -> None:
     gradient_agrees(seed)
+
+
+@pytest.mark.parametrize("seed", range(2000, 2002))
+def test_some_second_derivatives(seed: int) -> None:
+    gradient_agrees(seed, 4, SECOND)
 
 
 def test_every_construct_is_drawn() -> None:
@@ -178,3 +200,10 @@ def test_two_hundred_gradients(chunk: int) -> None:
         for seed in range(20_000 + chunk * CHUNK, 20_000 + (chunk + 1) * CHUNK)
     ]
     assert sum(used) >= CHUNK // 4, "differences are hardly ever usable"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("chunk", range(10))
+def test_fifty_second_derivatives(chunk: int) -> None:
+    for seed in range(30_000 + chunk * 5, 30_000 + (chunk + 1) * 5):
+        gradient_agrees(seed, 4, SECOND)
