@@ -141,7 +141,16 @@ def _from_protobuf(model: Path, data: Path) -> Path:
 
 def asked(python: str, side: str, s: Subject, seconds: float) -> dict[str, float]:
     # -P: this file's folder must not hide the package onnx.
-    line = [python, "-P", str(Path(__file__)), "--worker", side, str(s.model), str(s.data), str(seconds)]
+    line = [
+        python,
+        "-P",
+        str(Path(__file__)),
+        "--worker",
+        side,
+        str(s.model),
+        str(s.data),
+        str(seconds),
+    ]
     env = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(line, env=env, capture_output=True, text=True)
     if done.returncode:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 import dlc
 from dlc.cli.app import run
 from dlc.importers import backend, runtime
+from dlc.importers.model import import_onnx
+from dlc.importers.source.write import write
 from tests.unit.importers.models import INT64, info, model, node
 
 F = np.float32
@@ -220,3 +224,27 @@ int main(void) {
     return 0;
 }
 """
+
+
+PAGE = (ROOT / "docs" / "onnx.md").read_text()
+
+
+def shown(kind: str) -> list[str]:
+    """The lines of the page's blocks of a kind."""
+    return [x for b in re.findall(rf"```{kind}\n(.*?)```", PAGE, re.S) for x in b.splitlines()]
+
+
+@pytest.mark.parametrize("line", shown("sh"))
+def test_commands_of_the_page(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    np.save("image.npy", np.zeros((1, 3, 32, 32), F))
+    assert run(shlex.split(line)[1:]) == 0
+
+
+def test_texts_of_the_page() -> None:
+    known = (ROOT / "samples" / "onnx_backbone.dl").read_text()
+    known += write(import_onnx(BACKBONE), "backbone").text
+    lines = shown("text")
+    assert len(lines) >= 4 and all(line in known for line in lines)
