@@ -2,8 +2,8 @@
 
     python -m bench onnx [--models FOLDER …] [--dense FOLDER] [--python PYTHON] [--only NAME …]
 
-`--models` holds folders with `model.onnx` and `test_data_set_0` (default `../shared/data/onnx_models`
-beside the project), `--dense` files NAME.onnx with NAME.npz (`x`, `y`), as
+`--models` holds folders with `model.onnx` and `test_data_set_0` (`../shared/data/onnx_models`
+beside the project if left out), `--dense` files NAME.onnx with NAME.npz (`x`, `y`), as
 `../shared/bench/peers/dense_models.py --models FOLDER` writes them. PYTHON is an interpreter that
 has onnxruntime. Each side has a process of its own, and they alternate; a side's number is the
 median over rounds of its best call in each. ONNX Runtime optimises as it does by default.
