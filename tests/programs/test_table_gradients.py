@@ -29,6 +29,17 @@ fn rule(e: f64[V, D], i: i32, d: f64[D]) -> f64[V, D]:
     z[i] = d
     return z
 
+@checkpoint(sqrt)
+fn rolled(e: f64[V, D], n: i32) -> f64:
+    s = f64(0.0)
+    for j in 0..n:
+        s += sum(tanh(e[j % V])) * cos(s)
+    return s
+
+@checkpoint(none)
+fn deep(e: f64[V, D], i: i32) -> f64:
+    return sum(tanh(e[i])) if i <= 0 else sum(sin(e[i])) * deep(e, i - 1)
+
 fn loss(e: f64[V, D], i: i32) -> f64:
 {body}
 
@@ -46,6 +57,8 @@ USES = {
     "through a function": "return sum(look(e, i) * look(e, 0))",
     "through a recursion": "return down(e, i)",
     "through a rule": "return sum(tanh(mine(e, i)))",
+    "in a checkpointed loop": "return rolled(e, i + 5)",
+    "in a checkpointed recursion": "return deep(e, i)",
     "in one branch": "return sum(e[i]) if i > 1 else sum(tanh(e[0]))",
     "in a map": "return sum(map(fn(j) => sum(sin(e[j])), [0, 1, i]))",
     "chosen": "return sum((e if i > 1 else 2.0 * e)[i])",
