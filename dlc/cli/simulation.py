@@ -17,7 +17,7 @@ from dlc.cli.arguments import ArgumentTextError, split_inputs
 from dlc.cli.program import parse_bind
 from dlc.cli.target import announce_machine
 from dlc.cli.values import ValueTextError, read_value
-from dlc.diag import Diagnostic
+from dlc.diag import CompileError, Diagnostic, error
 from dlc.isa import commands
 from dlc.isa.cost.report import Report, counts_text, report_text
 from dlc.isa.machine import FUEL, Engine
@@ -152,12 +152,16 @@ def _shown(found: Simulation) -> Shown:
 
 def compiled_artifact(file: str) -> Artifact | None:
     """The artefact that a program file belongs to, with this file as its program: None without a
-    manifest beside it. For the dense twin, the twin is the program.
+    manifest beside it. For the dense twin, the twin is the program. An artefact may also be named
+    without a suffix, or by its manifest.
 
-    Raises CompileError E0901, E0931, E0932."""
+    Raises CompileError E0901, E0931, E0932, E0934 (an artefact for another target)."""
     from dlc.artifact.load import SUFFIX, read_artifact
 
     at = Path(file)
+    base = at.name.removesuffix(SUFFIX)
+    if base != at.name or at.with_name(base + SUFFIX).exists():
+        return read_artifact(at)
     for ending, role in ((".dense.spw", "twin"), (".spw", "program")):
         base = at.name.removesuffix(ending)
         if base == at.name or not at.with_name(base + SUFFIX).exists():
@@ -183,6 +187,10 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     from dlc.cli.commands.run import arguments, call
     from dlc.cli.program import give_weights
 
+    kind = artifact.manifest.kind
+    if kind != "sparrow":
+        found = error("E0934", f"{asked.file} is an artefact for {kind}, not for the accelerator")
+        raise CompileError(found.with_help("compile it with --target sparrow"))
     net = Net(artifact)
     machine = net.machine
     assert machine is not None

@@ -252,10 +252,21 @@ def test_compiled_programs(capsys: Capture, tmp_path: Path) -> None:
     assert status == 1 and "error[BOUNDS]" in err and "treelstm.dl:18:36" in err
     assert call(capsys, "sim", f"{out}.spw", *given, "--fuel", "100")[0] == 3
     assert call(capsys, "sim", f"{out}.spw", "--entry", "logit")[0] == 2
+    for name in (out, f"{out}.manifest.json"):
+        assert json.loads(call(capsys, "sim", name, *given, "--json")[1]) == found
     alone = tmp_path / "alone.spw"
     alone.write_bytes(Path(f"{out}.spw").read_bytes())
     status, _, err = call(capsys, "sim", str(alone), "--entry", "logits")
     assert status == 2 and "alone.manifest.json must lie beside it" in err
+
+
+def test_an_artefact_for_another_target(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "a.dl"
+    path.write_text("export fn f(x: f32) -> f32:\n    return x\n")
+    out = str(tmp_path / "a")
+    assert call(capsys, "compile", str(path), "--target", "evaluate", "-o", out)[0] == 0
+    status, _, err = call(capsys, "sim", out)
+    assert status == 1 and "error[E0934]" in err and "--target sparrow" in err
 
 
 def test_back_ends_are_verified(capsys: Capture, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,3 +42,25 @@ def test_options_of_the_cpu(given: dict[str, Any], named: str) -> None:
         refuse_options(Options(target="sparrow", **given))
     assert code_of(e) == "E0650" and f"`{named}`" in e.value.diagnostics[0].message
     refuse_options(Options(target="sparrow"))
+
+
+def test_the_same_bytes_whatever_the_hash_seed() -> None:
+    program = (
+        "import dlc, hashlib, numpy as np\n"
+        "w = {'w': np.eye(8, 6, dtype='f'), 'b': np.zeros(8, 'f'), 'v': np.ones((2, 8), 'f')}\n"
+        "for made in (\n"
+        "    dlc.build('samples/treelstm.dl', 'sparrow', bind={'V': 10, 'D': 4, 'H': 3, 'C': 2}),\n"
+        "    dlc.compile('samples/sparrow/mlp.dl', 'sparrow', weights=w, weights_mode='embed'),\n"
+        "):\n"
+        "    data = b''.join(made.artifact.contents.values())\n"
+        "    text = made.artifact.manifest.text().encode()\n"
+        "    print(len(made.artifact.contents), hashlib.sha256(text + data).hexdigest())\n"
+    )
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=Path(__file__).parents[3],
+            env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("0", "1", "77")
+    }  # fmt: skip
+    assert len(seen) == 1 and next(iter(seen)).splitlines()[1].startswith("3 ")
