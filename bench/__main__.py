@@ -11,6 +11,7 @@ NAMES = {
     "onnx": "milliseconds per call of ONNX models beside ONNX Runtime",
     "training": "a Tree-LSTM's training step and energy inference beside the peers",
     "calls": "microseconds of a call besides its work; the arena that calls say they need",
+    "sparrow": "cycles and joules on the modelled accelerator beside the dense twins",
     "compiling": "seconds of every stage, size of objects, start of the command",
 }
 
