@@ -11,7 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATORS = ("tools.derived.syntax", "tools.derived.ops", "tools.derived.isa")
+GENERATORS = (
+    "tools.derived.syntax",
+    "tools.derived.ops",
+    "tools.derived.isa",
+    "tools.derived.manual",
+)
 
 
 def derived() -> dict[str, str]:

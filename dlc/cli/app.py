@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "Compare every back end with the evaluator, on random or given inputs."),
     "opt": ("opt", "Run passes on IR text."),
     "fmt": ("fmt", "Format programs."),
-    "explain": ("explain", "What a diagnostic means, with a wrong and a right example."),
+    "explain": ("explain", "What a diagnostic, a status or a name of the library means."),
     "sim": ("sim", "Run an accelerator program on its model: results, cycles, energy."),
     "asm": ("asm", "Assembly text to an accelerator program."),
     "dis": ("dis", "An accelerator program as assembly text."),

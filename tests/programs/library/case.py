@@ -134,8 +134,6 @@ def _derivative(case: Case) -> list[str]:
         f"    return {' + '.join(terms)}",
         f"export fn {case.name}_d{g}({outer}, {weights}){result}:",
         f"    {keys} = grad({loss}, wrt={which})({', '.join(names)})",
-        # A gathered table's derivative has only some rows, and `each` leaves all others alone.
-        *([f"    {m} = each(fn(p) => 0.0, {m})"] if m is not None else []),
         *([f"    {m} = each(fn(p, d) => d, {m}, d{m})"] if m is not None else []),
         *([f"    return {', '.join(f'd{n}' for n in gives)}"] if gives else []),
     ]

@@ -227,3 +227,32 @@ def test_compile_refuses(
     status, out, err = call(capsys, "compile", TREE, "-o", str(tmp_path / "x"), *args)
     assert (status, out) == (2, "") and "Error: " in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("E0302", "E0302: "),
+        ("0302", "E0302: "),
+        ("BOUNDS", "BOUNDS: a call ended"),
+        ("softmax", "fn softmax[T: float](x: T[*S]) -> T[*S]"),
+        ("nn.gru", "from nn import gru"),
+        ("Linear", "    model Linear[I, O]:"),
+        ("grad", "grad(f, wrt=p)(…)"),
+    ],
+)
+def test_explain(capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
+    status, out, _ = call(capsys, "explain", name)
+    assert status == 0 and said in out
+    status, out, _ = call(capsys, "explain", name, "--json")
+    assert status == 0 and all(json.loads(line) for line in out.splitlines())
+
+
+def test_explain_lists_and_suggests(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capsys, "explain")
+    assert status == 0 and {"nn.gru", "softmax"} < set(out.splitlines())
+    assert "E0302  " in out and "BOUNDS  " in out
+    assert call(capsys, "explain", "softmx")[::2] == (
+        1,
+        "`softmx` is no code, no status and no name of the library; did you mean softmax?\n",
+    )
