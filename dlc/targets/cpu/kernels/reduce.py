@@ -12,9 +12,18 @@ and min. f16 and bf16 are folded in f32 and rounded once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dlc.targets.cpu.kernels.math import convert, rounding
 from dlc.targets.cpu.kernels.registry import Family, Key, Params
-from dlc.targets.cpu.kernels.simd import fold, partial_load, vector_loop
+from dlc.targets.cpu.kernels.simd import (
+    first_lanes,
+    fold,
+    partial_load,
+    partial_store,
+    takes_mask,
+    vector_loop,
+)
 from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Builder, Element, Value, vector
 from dlc.targets.cpu.llvm.types import BITS, constant, is_float, lanes_of
 
@@ -149,13 +158,21 @@ def _finish(
 ) -> None:
     """Store, with the old value or the value of nothing where they count. For any lanes."""
     lanes = lanes_of(total.type)
-    nothing = f.splat(kind.of_nothing(), lanes)
+    result = _result(f, kind, total, n, lambda: kind.load(place, lanes), accumulate)
+    kind.store(result, place)
+
+
+def _result(
+    f: Builder, kind: Fold, total: Value, n: Value, old: Callable[[], Value], accumulate: Value
+) -> Value:
+    """The total with the old value, or the value of nothing, where they count."""
+    nothing = f.splat(kind.of_nothing(), lanes_of(total.type))
     (result,) = f.if_else(
         accumulate,
-        lambda: (kind.combine(kind.load(place, lanes), total),),
+        lambda: (kind.combine(old(), total),),
         lambda: (f.select(f.icmp("sgt", n, 0), total, nothing),),
     )
-    kind.store(result, place)
+    return result
 
 
 def _col_params(key: Key) -> Params:
@@ -180,7 +197,29 @@ def _cols(f: Builder, key: Key) -> None:
             loop.next(kind.combine(loop.carried[0], part))
         _finish(f, kind, loop.carried[0], n, f.gep(memory, y, first), accumulate)
 
-    vector_loop(f, cols, 2 * f.module.target.lanes(BITS[kind.scalar] // 8), strip)
+    wide = 2 * f.module.target.lanes(BITS[kind.scalar] // 8)
+    if not takes_mask(f, key.dtype):
+        vector_loop(f, cols, wide, strip)
+        return
+    whole = f.and_(cols, -wide)
+    with f.loop(0, whole, wide, name="vector") as loop:
+        strip(loop.index, wide)
+    with f.loop(whole, cols, wide // 2, name="tail") as tail:
+        first, lanes = tail.index, wide // 2
+        count = f.sub(cols, first)
+        mask = first_lanes(f, count, lanes)
+        column = f.gep(memory, x, first)
+        with f.loop(0, n, carried=[kind.start(lanes)], name="row") as rows:
+            at = f.gep(memory, column, f.mul(rows.index, x_row))
+            part = partial_load(f, key.dtype, at, count, lanes, mask)
+            rows.next(kind.combine(rows.carried[0], part))
+        place = f.gep(memory, y, first)
+
+        def old() -> Value:
+            return partial_load(f, key.dtype, place, count, lanes, mask)
+
+        total = _result(f, kind, rows.carried[0], n, old, accumulate)
+        partial_store(f, key.dtype, total, place, count, mask)
 
 
 def _cumsum_params(key: Key) -> Params:
