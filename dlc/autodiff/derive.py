@@ -8,7 +8,7 @@ never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dlc.autodiff.activity import Activity
@@ -24,8 +24,8 @@ from dlc.autodiff.checkpoint import (
 )
 from dlc.autodiff.closure import demand
 from dlc.autodiff.halves import Parts, backward_half, forward_half, pack_record, run_again
-from dlc.autodiff.maps import as_loop, is_simple
-from dlc.autodiff.mirror import Block, Node, copy_block
+from dlc.autodiff.maps import open_maps
+from dlc.autodiff.mirror import Block, Node, copy_block, nodes_in
 from dlc.autodiff.places import Places, rows_type
 from dlc.autodiff.residuals import Residuals
 from dlc.autodiff.tangents import Tangents
@@ -188,7 +188,7 @@ class Derivation:
     ) -> list[tuple[str, tuple[int, ...]]]:
         block, _, active, rows = self._copy(self.functions[name], modes)
         out: list[tuple[str, tuple[int, ...]]] = []
-        for n in _nodes(block):
+        for n in nodes_in(block):
             if n.name == "call" and n.attrs["fn"] in group:
                 ms = tuple(ROWS if v in rows else int(v in active) for v in n.operands)
                 out.append((str(n.attrs["fn"]), ms))
@@ -288,9 +288,9 @@ class Derivation:
             return self._rerun(key, f)
         self.made.update((c.name, c) for c in self._chunks(f))
         block, params, active, rows = self._copy(f, key.params)
-        if _open_maps(block, active):
+        if open_maps(block, active):
             block, params, active, rows = self._again(f, block, params, key.params)
-        makers = {r: n for n in _nodes(block) for r in n.results}
+        makers = {r: n for n in nodes_in(block) for r in n.results}
         names = DimNames(dims_in(f))
         group = self._group[f.name]
         rerun = is_checkpointed(f) and is_recursive(f, group)
@@ -490,32 +490,10 @@ def _by_value(t: Type) -> bool:
     return isinstance(t, AdtType) or (isinstance(t, TensorType) and t.rank == 0)
 
 
-def _nodes(block: Block) -> Iterator[Node]:
-    for n in block.flat():
-        yield n
-        for b in n.blocks:
-            yield from _nodes(b)
-
-
 def _traits(name: str) -> frozenset[Trait]:
     if name in ("if", "match", "for", "loop", "map", "call", "yield", "return"):
         return frozenset()
     return card_of(name).traits
-
-
-def _open_maps(block: Block, active: Activity) -> bool:
-    """Turns active maps that cannot be differentiated as maps into loops. Tells whether there were
-    any."""
-    found = False
-    for n in list(block.flat()):
-        for b in n.blocks:
-            found |= _open_maps(b, active)
-        if n.name == "map" and any(r in active for r in n.results):
-            (body,) = n.blocks
-            if not is_simple(body, set(body.defined())):
-                as_loop(n)
-                found = True
-    return found
 
 
 def dims_in(f: Function) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlc.autodiff.activity import Activity
 from dlc.autodiff.closure import demand, unpack
 from dlc.autodiff.mirror import Block, Node
 from dlc.autodiff.places import Places
@@ -135,3 +136,18 @@ def rename(block: Block, values: dict[Value, Value]) -> None:
         n.operands = [values.get(v, v) for v in n.operands]
         for b in n.blocks:
             rename(b, values)
+
+
+def open_maps(block: Block, active: Activity) -> bool:
+    """Turns active maps that cannot be differentiated as maps into loops. Tells whether there were
+    any."""
+    found = False
+    for n in list(block.flat()):
+        for b in n.blocks:
+            found |= open_maps(b, active)
+        if n.name == "map" and any(r in active for r in n.results):
+            (body,) = n.blocks
+            if not is_simple(body, set(body.defined())):
+                as_loop(n)
+                found = True
+    return found

@@ -109,3 +109,11 @@ def copy_op(op: Op, values: dict[Value, Value]) -> Node:
 def _fresh(v: Value, values: dict[Value, Value]) -> Value:
     values[v] = new = Value(v.type, v.hint)
     return new
+
+
+def nodes_in(block: Block) -> Iterator[Node]:
+    """Every node of the block, blocks inside included, outer ones first."""
+    for n in block.flat():
+        yield n
+        for b in n.blocks:
+            yield from nodes_in(b)
