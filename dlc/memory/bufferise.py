@@ -13,6 +13,7 @@ from dlc.memory.groups import numbered_groups
 from dlc.memory.normalise import normalise
 from dlc.memory.plan import plan
 from dlc.memory.prepare import prepare
+from dlc.memory.reuse import reuse_lists
 from dlc.memory.storage import interfaces
 from dlc.memory.tidy import tidy
 
@@ -29,5 +30,5 @@ def bufferise(m: Module) -> BModule:
     for name, fn in m.functions.items():
         placed = coalesce(normalise(prepare(fn), faces))
         made[name] = tidy(emit(placed, plan(placed)))
-    made = prune_marks(made)
+    made = {name: reuse_lists(fn) for name, fn in prune_marks(made).items()}
     return BModule(m.types, MappingProxyType(numbered_groups(made)))

@@ -38,6 +38,7 @@ from dlc.memory.form import (
 from dlc.memory.frame import statements
 from dlc.memory.places import Places
 from dlc.memory.plan import Plan
+from dlc.memory.reuse import GROWS
 from dlc.memory.rings import carried_of
 from dlc.memory.statements import Writer
 from dlc.memory.storage import MOVED, Kind, is_entry, keeps_heap
@@ -276,9 +277,7 @@ class _Emitter:
         start = self.w.end(outer)
         body = self.scope(r, finish, closed=closed)
         if not closed and any(map(self.leaves_garbage, statements(body))):
-            self.notes.append(
-                (op.loc, "the heap grows with every turn: the loop carries structures")
-            )
+            self.notes.append((op.loc, GROWS))
         return (*start, *body)
 
     def leaves_garbage(self, s: Statement) -> bool:

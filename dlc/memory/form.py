@@ -301,11 +301,13 @@ class Variant:
 @dataclass(frozen=True, eq=False)
 class ListNew:
     """`dst := an empty list`. The element layout follows from the type: one inline column per
-    scalar (its dtype), handle (read and written as an i64), or tensor (dense, by value)."""
+    scalar (its dtype), handle (read and written as an i64), or tensor (dense, by value). `reuse`:
+    the register holds a list that nobody else has; its storage is taken."""
 
     dst: Reg
     type: ListType
     loc: Loc = NOWHERE
+    reuse: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,12 +348,13 @@ class ListDrop:
 @dataclass(frozen=True, eq=False)
 class ListCopy:
     """`dst := a copy of the list`: columns by value; handles in it are shared, what they stand for
-    never changes."""
+    never changes. `reuse`: as for `ListNew`."""
 
     dst: Reg
     src: Reg
     type: ListType
     loc: Loc = NOWHERE
+    reuse: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,8 @@ from dlc.memory.form import (
     For,
     If,
     ListAt,
+    ListCopy,
+    ListNew,
     ListPush,
     Loop,
     Map,
@@ -177,7 +179,9 @@ def reads(s: Statement) -> tuple[Home, ...]:
     if isinstance(s, Call):
         return tuple(_homes((s.dims, s.args, s.outs, s.keep)))
     skip = {"loc", "dst", "columns", "name", "at_most"}
-    return tuple(h for f in fields(s) if f.name not in skip for h in _homes(getattr(s, f.name)))
+    taken = (s.dst,) if isinstance(s, (ListCopy, ListNew)) and s.reuse else ()
+    named = (h for f in fields(s) if f.name not in skip for h in _homes(getattr(s, f.name)))
+    return (*taken, *named)
 
 
 def nested(s: Statement) -> tuple[Block, ...]:

@@ -120,6 +120,12 @@ class Memory:
         self.set_cell(at, 0)
         return at
 
+    def clear(self, l: int, size: int) -> None:
+        """Makes the list empty; its chunks stay, their bytes are nobody's."""
+        for i in range(self.cell(l)):
+            self.poison(self._slot(l, i, size), size)
+        self.set_cell(l, 0)
+
     def list_length(self, l: int) -> int:
         return self.cell(l)
 
@@ -157,11 +163,15 @@ class Memory:
 
     def copy_list(self, l: int, size: int) -> int:
         to = self.new_list()
+        self.append(to, l, size)
+        return to
+
+    def append(self, to: int, l: int, size: int) -> None:
+        """Appends copies of a list's elements to another list."""
         for i in range(self.cell(l)):
             source = self._slot(l, i, size)
             at = self.push(to, size)
             self.bytes[at : at + size] = self.bytes[source : source + size]
-        return to
 
     # -- records: `[tag][hidden dims…][fields…]`
 

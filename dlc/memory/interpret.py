@@ -397,7 +397,10 @@ class _Frame:
         return layout(c)
 
     def list_new(self, s: f.ListNew) -> None:
-        self.put(s.dst, self.memory.new_list())
+        if s.reuse:
+            self.memory.clear(self.get(s.dst), self.list_layout(s.type)[1])
+        else:
+            self.put(s.dst, self.memory.new_list())
 
     def list_push(self, s: f.ListPush) -> None:
         offsets, size = self.list_layout(s.type)
@@ -419,7 +422,11 @@ class _Frame:
 
     def list_copy(self, s: f.ListCopy) -> None:
         _, size = self.list_layout(s.type)
-        self.put(s.dst, self.memory.copy_list(self.get(s.src), size))
+        if not s.reuse:
+            self.put(s.dst, self.memory.copy_list(self.get(s.src), size))
+        elif s.dst is not s.src:
+            self.memory.clear(self.get(s.dst), size)
+            self.memory.append(self.get(s.dst), self.get(s.src), size)
 
     # -- control
 

@@ -56,7 +56,7 @@ def print_function(fn: BFunction, *, locations: bool = True) -> str:
     return _Printer(fn, locations).function()
 
 
-OPTIONAL = frozenset({"at_most", "visits"})
+OPTIONAL = frozenset({"at_most", "visits", "reuse"})
 """Fields that are written with their names, and only if they say something."""
 
 _LANES = {"input": "in", "temp": "t", "index": "i"}

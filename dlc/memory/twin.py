@@ -270,6 +270,7 @@ class _Twin:
     # -- lists
 
     def list_new(self, s: ListNew) -> None:
+        self.s.exact = self.s.exact and not s.reuse
         self.follow(s.dst, ZERO, s.type)
         self.take(bytes_of(LIST_HEADER))
 
@@ -294,6 +295,7 @@ class _Twin:
         length = self.length(s.src)
         if length is None:
             raise Unbounded("a list is copied whose length only data decides")
+        self.s.exact = self.s.exact and not s.reuse
         self.follow(s.dst, ZERO, s.type)
         self.take(bytes_of(LIST_HEADER))
         self.s.lists[self.s.homes[s.dst]].length = length

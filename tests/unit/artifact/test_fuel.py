@@ -132,3 +132,92 @@ def test_what_a_turn_makes_is_given_back(nets: tuple[Net, Net]) -> None:
     for name in ("rebuilt", "rebuilt_counted"):
         assert net.entries[name](1_000_000) == sum(range(3, 1_000_003)) % 1_000_003
         assert net.entries[name](50) == oracle.entries[name](50)
+
+
+CARRIED = """
+export fn rebuilt(n: i32, m: i32) -> List[i32]:
+    xs: List[i32] = []
+    for k in 0..m:
+        push(mut xs, k)
+    i = 0
+    while i < n:
+        ys: List[i32] = []
+        for x in xs:
+            push(mut ys, (x * 3 + i) % 1000)
+        xs = ys
+        i += 1
+    return xs
+
+export fn grows_and_shrinks(n: i32) -> i32:
+    xs: List[i32] = []
+    last = 0
+    for i in 0..n:
+        ys: List[i32] = []
+        for k in 0..(i % 37):
+            push(mut ys, i + k)
+        if i % 3 == 1:
+            xs = ys
+        last = (last * 31 + len(xs)) % 65521
+        for x in xs:
+            last = (last + x) % 65521
+    return last
+
+export fn vectors(x: f32[D], n: i32) -> f32[D]:
+    xs: List[f32[D]] = []
+    push(mut xs, x)
+    for i in 0..n:
+        ys: List[f32[D]] = []
+        for v in xs:
+            push(mut ys, v * 0.5 + x)
+        if len(ys) < 5:
+            push(mut ys, x)
+        xs = ys
+    s = x
+    for v in xs:
+        s += v
+    return s
+
+export fn kept(n: i32) -> List[List[i32]]:
+    out: List[List[i32]] = []
+    for i in 0..n:
+        ys: List[i32] = []
+        for k in 0..i:
+            push(mut ys, 10 * i + k)
+        push(mut out, ys)
+    return out
+
+export fn two_names(n: i32) -> i32:
+    xs: List[i32] = []
+    ys: List[i32] = []
+    s = 0
+    for i in 0..n:
+        zs = xs
+        xs = ys
+        push(mut xs, i)
+        ys = zs
+        s += len(xs) * (i + 1) - len(ys)
+    return s
+"""
+
+
+def test_a_list_that_is_made_again_keeps_its_storage() -> None:
+    net, oracle = compile(CARRIED, "cpu", level=1), compile(CARRIED, "evaluate")
+    net.memory_limit = 1 << 16
+    xs = list(range(10))
+    for i in range(200_000):
+        xs = [(x * 3 + i) % 1000 for x in xs]
+    assert net.rebuilt(200_000, 10) == xs
+    assert net.grows_and_shrinks(3_000) == oracle.grows_and_shrinks(3_000)
+    assert net.grows_and_shrinks(300_000) > 0
+    x = np.linspace(0, 1, 5, dtype=np.float32)
+    assert np.array_equal(net.vectors(x, 40), oracle.vectors(x, 40))
+    assert np.isfinite(net.vectors(x, 50_000)).all()
+
+
+def test_lists_that_somebody_else_has_are_new_ones() -> None:
+    net, oracle = compile(CARRIED, "cpu", level=1), compile(CARRIED, "evaluate")
+    for n in (0, 1, 2, 7):
+        assert net.kept(n) == oracle.kept(n) == [[10 * i + k for k in range(i)] for i in range(n)]
+        assert net.two_names(n) == oracle.two_names(n)
+        assert net.rebuilt(n, 6) == oracle.rebuilt(n, 6)
+        assert net.rebuilt(n, 0) == []

@@ -250,28 +250,45 @@ def copy_function(module: Module, poisoned: bool) -> Function:
         f.start(bad)
         f.ret(_NULL)
         f.start(out)
+        f.ret(f.call(fill_function(module, poisoned), ctx, top, new, xs, stride, line, column))
+
+    params = (("ptr", "ctx"), ("ptr", "top"), ("ptr", "list"), (INDEX, "stride"), *_PLACE)
+    return _function(module, "dlc.list.copy", params, write, inline="never")
+
+
+def fill_function(module: Module, poisoned: bool) -> Function:
+    """`dlc.list.fill(ctx, top, to, list, stride, line, column)`: `to`, whose elements become those
+    of the list, in the chunks that it has and new ones; null after a failure."""
+
+    def write(f: Builder) -> None:
+        ctx, top, to, xs, stride, line, column = f.params
         n = f.load(INDEX, xs)
-        f.store(n, new)
+        f.store(n, to)
         last, _ = chunk_of(f, f.sub(n, 1))
         chunks = f.select(f.icmp("eq", n, 0), f.like(0, n), f.add(last, 1))
         with f.loop(0, chunks) as loop:
             k = loop.index
             capacity = f.shl(f.like(4, k), k)
+            slot = _chunk_address(f, to, k)
+            grow, ready, failed = f.label("grow"), f.label("ready"), f.label("failed")
+            f.branch_if(f.icmp("eq", f.load("ptr", slot), _NULL), grow, ready)
+            f.start(grow)
             size = f.and_(f.add(f.mul(capacity, stride), BLOCK - 1), -BLOCK)
-            chunk = f.call(alloc_function(module, poisoned), ctx, top, size, line, column)
-            good, failed = f.label("ok"), f.label("failed")
-            f.branch_if(f.icmp("ne", chunk, _NULL), good, failed)
+            fresh = f.call(alloc_function(module, poisoned), ctx, top, size, line, column)
+            f.store(fresh, slot)
+            f.branch_if(f.icmp("ne", fresh, _NULL), ready, failed)
             f.start(failed)
             f.ret(_NULL)
-            f.start(good)
-            f.store(chunk, _chunk_address(f, new, k))
+            f.start(ready)
             filled = f.imin(capacity, f.sub(n, f.sub(capacity, 4)))
             source = f.load("ptr", _chunk_address(f, xs, k))
-            f.call(kernel(module, "copy", "u8"), chunk, source, f.mul(filled, stride))
-        f.ret(new)
+            f.call(kernel(module, "copy", "u8"), f.load("ptr", slot), source, f.mul(filled, stride))
+        f.ret(to)
 
-    params = (("ptr", "ctx"), ("ptr", "top"), ("ptr", "list"), (INDEX, "stride"), *_PLACE)
-    return _function(module, "dlc.list.copy", params, write, inline="never")
+    params = (
+        ("ptr", "ctx"), ("ptr", "top"), ("ptr", "to"), ("ptr", "list"), (INDEX, "stride"), *_PLACE,
+    )  # fmt: skip
+    return _function(module, "dlc.list.fill", params, write, inline="never")
 
 
 def stride_of(b: Body, t: ListType) -> Value:
@@ -287,6 +304,9 @@ def _set_columns(b: Body, t: ListType, element: Value, columns: tuple[Reg, ...])
 
 
 def emit_list_new(b: Body, s: ListNew) -> None:
+    if s.reuse:
+        b.f.store(b.f.index(0), b.get(s.dst))
+        return
     function = new_function(b.unit.module, b.unit.options.poison)
     xs = b.f.call(function, b.ctx, top_of(b), s.loc.line, s.loc.column)
     b.leave_unless(b.f.icmp("ne", xs, _NULL))
@@ -322,7 +342,16 @@ def emit_list_drop(b: Body, s: ListDrop) -> None:
 
 
 def emit_list_copy(b: Body, s: ListCopy) -> None:
+    if s.reuse and s.dst is s.src:
+        return
     stride = stride_of(b, s.type)
+    if s.reuse:
+        fill = fill_function(b.unit.module, b.unit.options.poison)
+        xs = b.f.call(
+            fill, b.ctx, top_of(b), b.get(s.dst), b.get(s.src), stride, s.loc.line, s.loc.column
+        )
+        b.leave_unless(b.f.icmp("ne", xs, _NULL))
+        return
     function = copy_function(b.unit.module, b.unit.options.poison)
     xs = b.f.call(function, b.ctx, top_of(b), b.get(s.src), stride, s.loc.line, s.loc.column)
     b.leave_unless(b.f.icmp("ne", xs, _NULL))
