@@ -37,6 +37,7 @@ def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> S
         tuple(unit.sites),
         bmodule.types,
         o.dense,
+        MappingProxyType({name: unit.bound(name) for name in entries}),
         weights=frozenset(name for fn in exported for _, name in usable(fn, o.weights)),
     )
 

@@ -39,7 +39,8 @@ def emit_function(unit: Unit, fn: BFunction) -> None:
     ends: tuple[Home, ...] = (*fn.results, *(n for d in fn.result_dims for n in d.symbols()))
     homes = assign(fn, ends, unit.kept.get(fn.name, ()))
     b = Body(unit, fn, homes, EMITTERS)
-    with c.builder.function(f"fn.{fn.name}", frame_words=homes.words):
+    deep = unit.stack_words(fn, homes.words)
+    with c.builder.function(f"fn.{fn.name}", deep, frame_words=homes.words):
         c.builder.mark(fn.loc.file, fn.loc.line, fn.loc.column)
         if homes.words:
             c.emit("enter", n=homes.words)

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from dlc.ir.core import AdtDecl
 from dlc.isa.program import Program
 from dlc.ops.card import Status
+from dlc.targets.sparrow.pool import Pool
 from dlc.typesys.dtypes import F32
 from dlc.typesys.types import TensorType, Type
 
@@ -142,7 +143,7 @@ class SparrowProgram:
 
     `program.entries` have the names of `entries`, and one parameter each, `block`
     (i64[block_cells]). `program.marks` map words to places of the source; a user's trap with code k
-    is `sites[k]`. `bounds` are texts about what limits a call, by entry (frames, recursion).
+    is `sites[k]`. `bounds` are texts about what a call takes at most, by entry.
     `weights` are the parameters that the program has its own copy of."""
 
     program: Program
@@ -152,6 +153,7 @@ class SparrowProgram:
     dense: bool = False
     bounds: Mapping[str, str] = field(default_factory=dict[str, str])
     weights: frozenset[str] = frozenset()
+    pool: Pool = field(default_factory=Pool, compare=False, repr=False)
 
     def holds(self, p: SparrowParameter) -> bool:
         """Whether the program has its own copy of a parameter, so that none is passed: never of one

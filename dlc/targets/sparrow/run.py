@@ -16,13 +16,12 @@ from dlc.isa.cost.report import Report
 from dlc.isa.layout import SPACE_SHIFT, S
 from dlc.isa.machine import FUEL, Engine, Machine, Run
 from dlc.isa.program import Program
+from dlc.targets.sparrow.pool import LIMIT
 from dlc.targets.sparrow.program import SparrowEntry, SparrowProgram
 from dlc.targets.sparrow.values import Full, Store, closed, get, put
 from dlc.typesys.dtypes import I64
 from dlc.typesys.types import TensorType
 
-LIMIT = 1 << 32
-"""Bytes of machine memory beyond which a call is not tried again."""
 WEIGHTS = "WGT"
 _STATUS = {
     "out_of_bounds": "bounds", "div_zero": "div_zero", "out_of_fuel": "fuel",
@@ -80,29 +79,27 @@ def run_entry(
     described = compiled.entries[entry]
     values, env = _converted(compiled, described, args, dims)
     held = _resident(compiled, described, resident)
-    program = _with_weights(compiled.program, described, held, values)
+    program = compiled.pool.grown(_with_weights(compiled.program, described, held, values))
     while True:
-        machine = Machine.load(program, engine=engine, name=entry, limit=LIMIT)
         try:
-            call = _Call(compiled, described, machine, values, env, held)
-            return call.run(preset, fuel, trace)
+            with compiled.pool.machine(program, engine, entry) as machine:
+                call = _Call(compiled, described, machine, values, env, held)
+                return call.run(preset, fuel, trace)
         except (Full, _Short) as e:
-            memories = dict(program.memories)
-            grown = "STACK" if isinstance(e, _Short) and e.stack else "DRAM"
-            memories[grown] = 4 * memories[grown]
-            if sum(memories.values()) > LIMIT:
+            more = sum(3 * program.memories.get(s, 0) for s in ("DRAM", "STACK"))
+            if sum(program.memories.values()) + more > LIMIT:
                 if isinstance(e, _Short):
                     raise e.failure from None
                 raise SparrowError("arena", "", 0, 0, 0, 0, "the machine is too small") from None
-            program = replace(program, memories=memories)
+            program = compiled.pool.grow(program)
 
 
 class _Short(Exception):
-    """The machine's memory was too small: its stack, or DRAM."""
+    """The machine's memory was too small."""
 
-    def __init__(self, stack: bool, failure: SparrowError) -> None:
+    def __init__(self, failure: SparrowError) -> None:
         super().__init__()
-        self.stack, self.failure = stack, failure
+        self.failure = failure
 
 
 def _resident(
@@ -271,7 +268,7 @@ class _Call:
                 self._told(site.want), site.message,
             )  # fmt: skip
             if site.status == "arena":
-                raise _Short(False, error)
+                raise _Short(error)
             raise error
         mnemonic = self.machine.text[run.word].instruction.mnemonic
         status = _STATUS.get(run.trap or "")
@@ -284,7 +281,7 @@ class _Call:
         doc = next(t.doc for t in self.machine.isa.traps if t.name == run.trap)
         error = SparrowError(status, file, line, column, 0, 0, doc)
         if status == "arena":
-            raise _Short(run.trap == "stack_overflow", error)
+            raise _Short(error)
         raise error
 
     def _told(self, x: int | str) -> int:

@@ -11,7 +11,8 @@ from dlc.ir.core import NOWHERE, Loc
 from dlc.isa.builder import Label
 from dlc.isa.layout import SPACE_SHIFT
 from dlc.isa.model import Isa
-from dlc.memory.form import BFunction, BModule, Data
+from dlc.memory.form import BFunction, BModule, Call, Data
+from dlc.memory.frame import statements
 from dlc.ops.card import Status
 from dlc.targets.sparrow.code import Code
 from dlc.targets.sparrow.constants import Known, known_weights
@@ -54,6 +55,7 @@ class Unit:
         self.dense_weights: dict[str, int] = {}
         self._numbers: dict[int, int] = {}
         self._matrices: dict[tuple[bytes, tuple[int, ...]], int] = {}
+        self._stack: dict[str, int | None] = {}
         self._cells: int | None = None
         self._shared: int | None = None
 
@@ -153,6 +155,20 @@ class Unit:
             size = max(self.convention(name).cells for name in self.m.functions)
             self._shared = self.code.builder.reserve("DRAM", size)
         return self._shared + offset
+
+    def stack_words(self, fn: BFunction, own: int) -> int | None:
+        """The words of STACK that a call takes at most, return addresses included; None if it may
+        call itself. Functions are asked in the module's order, callees first."""
+        below = [self._stack.get(s.function) for s in statements(fn.body) if isinstance(s, Call)]
+        deepest = max((n + 1 for n in below if n is not None), default=0)
+        found = None if fn.group is not None or None in below else own + max(deepest, 1)
+        self._stack[fn.name] = found
+        return found
+
+    def bound(self, name: str) -> str:
+        """What an entry takes of STACK, in words for people."""
+        n = self._stack[name]
+        return f"{n + 1} words of STACK" if n is not None else "as much STACK as it calls itself"
 
     def label(self, fn: BFunction) -> Label:
         return Label(f"fn.{fn.name}")

@@ -4,7 +4,7 @@ deep as memory allows."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -66,11 +66,47 @@ class Store:
         self.array(at, dtype, a.shape)[...] = a
         return at
 
+    def __post_init__(self) -> None:
+        self.words = self.memory[: len(self.memory) // CELL * CELL].view(np.int64)
+
     def cell(self, at: int) -> int:
-        return int(self.array(at, I64, ())[()])
+        return int(self.words[at // CELL])
 
     def set_cell(self, at: int, x: int) -> None:
-        self.array(at, I64, ())[()] = x
+        self.words[at // CELL] = x
+
+
+Fields = tuple[tuple[int, Type], ...]
+"""Cell offset and closed type of every field of a record."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record of one constructor: its tag, its bytes, its fields."""
+
+    tag: int
+    size: int
+    fields: Fields
+
+
+@dataclass(eq=False)
+class _Layouts:
+    """What the records of a module look like, worked out once for every closed type."""
+
+    types: Types
+    known: dict[Any, _Record] = field(default_factory=dict[Any, _Record])
+
+    def record(self, t: AdtType, constructor: str, dims: tuple[int, ...]) -> _Record:
+        key = t.name, t.dims, constructor, dims
+        found = self.known.get(key)
+        if found is None:
+            decl = self.types[t.name]
+            c = decl.constructor(constructor)
+            types = decl.field_types(t, c.name, tuple(map(Dim.const, dims)))
+            fields = tuple((field_offset(c, i), ft) for i, ft in enumerate(types))
+            found = _Record(decl.tag(constructor), max(record_bytes(c), CELL), fields)
+            self.known[key] = found
+        return found
 
 
 Job = tuple[Any, Type, int]
@@ -80,6 +116,7 @@ Job = tuple[Any, Type, int]
 def put(store: Store, types: Types, value: Any, t: Type) -> int:
     """Writes a structure and gives its address."""
     root = store.take(CELL)
+    layouts = _Layouts(types)
     work: list[Job] = [(value, t, root)]
     while work:
         v, t, cell = work.pop()
@@ -91,20 +128,18 @@ def put(store: Store, types: Types, value: Any, t: Type) -> int:
         elif isinstance(t, ListType):
             store.set_cell(cell, _put_list(store, v, t, work))
         else:
-            store.set_cell(cell, _put_record(store, types, v, t, work))
+            store.set_cell(cell, _put_record(store, layouts, v, t, work))
     return store.cell(root)
 
 
-def _put_record(store: Store, types: Types, v: AdtValue, t: AdtType, work: list[Job]) -> int:
-    decl = types[t.name]
-    c = decl.constructor(v.constructor)
-    at = store.take(max(record_bytes(c), CELL))
-    store.set_cell(at, decl.tag(v.constructor))
+def _put_record(store: Store, layouts: _Layouts, v: AdtValue, t: AdtType, work: list[Job]) -> int:
+    layout = layouts.record(t, v.constructor, v.dims)
+    at = store.take(layout.size)
+    store.set_cell(at, layout.tag)
     for k, n in enumerate(v.dims):
         store.set_cell(at + CELL * (1 + k), n)
-    fields = decl.field_types(t, c.name, tuple(map(Dim.const, v.dims)))
-    for i, (x, ft) in enumerate(zip(v.fields, fields, strict=True)):
-        work.append((x, ft, at + field_offset(c, i)))
+    for x, (offset, ft) in zip(v.fields, layout.fields, strict=True):
+        work.append((x, ft, at + offset))
     return at
 
 
@@ -155,7 +190,8 @@ class _Node:
 def get(store: Store, types: Types, at: int, t: Type) -> Any:
     """The value of the structure (or tensor) at an address. Shared parts are read once."""
     out: list[Any] = [None]
-    done: dict[tuple[int, Type], Any] = {}
+    done: dict[int, Any] = {}
+    layouts = _Layouts(types)
     work: list[tuple[int, Type, list[Any], int] | _Node] = [(at, t, out, 0)]
     while work:
         job = work.pop()
@@ -167,21 +203,21 @@ def get(store: Store, types: Types, at: int, t: Type) -> Any:
             shape = tuple(d.constant for d in t.shape)
             target[index] = np.array(store.array(at, t.dtype, shape))[()]
             continue
-        if (at, t) in done:
-            target[index] = done[at, t]
+        if at in done:
+            target[index] = done[at]
             continue
-        node, parts = _open(store, types, at, t, target, index, done)
+        node, parts = _open(store, layouts, at, t, target, index, done)
         work.append(node)
         work += parts
     return out[0]
 
 
 def _open(
-    store: Store, types: Types, at: int, t: ListType | AdtType, target: list[Any], index: int,
-    done: dict[tuple[int, Type], Any],
+    store: Store, layouts: _Layouts, at: int, t: ListType | AdtType, target: list[Any], index: int,
+    done: dict[int, Any],
 ) -> tuple[_Node, list[tuple[int, Type, list[Any], int]]]:  # fmt: skip
     def keep(value: Any) -> Any:
-        done[at, t] = value
+        done[at] = value
         return value
 
     if isinstance(t, ListType):
@@ -199,15 +235,13 @@ def _open(
 
         make = make_list
     else:
-        decl = types[t.name]
+        decl = layouts.types[t.name]
         c = decl.constructors[store.cell(at)]
         dims = tuple(store.cell(at + CELL * (1 + k)) for k in range(len(c.dims)))
         places = []
-        fields = decl.field_types(t, c.name, tuple(map(Dim.const, dims)))
-        for i, ft in enumerate(fields):
-            cell = at + field_offset(c, i)
+        for offset, ft in layouts.record(t, c.name, dims).fields:
             inline = isinstance(ft, TensorType) and not ft.rank
-            places.append((cell if inline else store.cell(cell), ft))
+            places.append((at + offset if inline else store.cell(at + offset), ft))
 
         def make_record(parts: list[Any]) -> Any:
             return keep(AdtValue(c.name, tuple(parts), dims))
