@@ -14,6 +14,7 @@ from dlc.cli.outcome import EXIT_LIMIT, Outcome, report, say, wants_json
 if TYPE_CHECKING:
     from dlc.artifact.python.net import Net
     from dlc.check.program import Checked
+    from dlc.diag import SourceFile
     from dlc.driver.build import Program
     from dlc.driver.onnx import OnnxModel
     from dlc.driver.options import Options
@@ -49,7 +50,7 @@ def front(path: str) -> Front:
 
 
 def check(path: str) -> Checked:
-    """The checked program; warnings are said. Raises CompileError."""
+    """The checked program; warnings are said. `-` is standard input. Raises CompileError."""
     from dlc.driver.front import check as check_source
     from dlc.driver.onnx import is_onnx
 
@@ -58,10 +59,19 @@ def check(path: str) -> Checked:
 
         found = error("E0617", f'"{path}" is no program in dl, which this command takes')
         raise CompileError(found.with_help(f"`dlc import {path} -o model.dl` makes one of it"))
-    checked = check_source(path)
+    checked = check_source(standard_input() if path == "-" else path)
     if checked.warnings and not wants_json():
         report(checked.warnings, as_json=False)
     return checked
+
+
+def standard_input() -> SourceFile:
+    """The program on standard input. Raises CompileError: E0117, E0118."""
+    import sys
+
+    from dlc.syntax.parse import MAX_BYTES, decode_source
+
+    return decode_source("<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1))
 
 
 def lowered(

@@ -79,6 +79,8 @@ def command(
     if out == "-" and (wanted.roles or len(wanted.texts) != 1):
         raise click.UsageError("-o - is for one text: --emit llvm, asm or ir:STAGE")
     numbers = program.parse_bind(bind)
+    if source == "-" and out is None:
+        raise click.UsageError("a program from standard input has no name: give -o")
     checked = program.front(source)
     exports = list(dict.fromkeys(entries)) or None
     low = program.lowered(checked, numbers, exports)

@@ -13,7 +13,7 @@ from dlc.cli.program import bind_option
 @bind_option
 @json_option
 def command(files: tuple[str, ...], bind: tuple[str, ...], as_json: bool) -> None:
-    from dlc.cli.program import parse_bind
+    from dlc.cli.program import parse_bind, standard_input
     from dlc.diag import CompileError
     from dlc.driver.front import check
     from dlc.driver.onnx import OnnxModel, import_program, is_onnx
@@ -24,7 +24,7 @@ def command(files: tuple[str, ...], bind: tuple[str, ...], as_json: bool) -> Non
     for name in files:
         try:
             if name == "-":
-                warnings = check(_standard_input()).warnings
+                warnings = check(standard_input()).warnings
             elif is_onnx(name):
                 model = OnnxModel.of(name)
                 warnings = import_program(model, numbers).imported.warnings
@@ -40,11 +40,3 @@ def command(files: tuple[str, ...], bind: tuple[str, ...], as_json: bool) -> Non
         raise Outcome(EXIT_DIAGNOSTICS)
     if not as_json:
         say("no mistakes" if len(files) == 1 else f"no mistakes in {len(files)} files")
-
-
-def _standard_input():
-    import sys
-
-    from dlc.syntax.parse import decode_source
-
-    return decode_source("<stdin>", sys.stdin.buffer.read())

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from dlc.typesys.interface import DimInfo, EntryInfo, Interface, ParameterSet
 
 
-@click.command(help="Say what is in an artefact, or what a program exports.")
+@click.command(help="Say what is in an artefact or a file of weights, or what a program exports.")
 @click.argument("path")
 @bind_option
 @json_option
 def command(path: str, bind: tuple[str, ...], as_json: bool) -> None:
     from dlc.cli import program
 
-    if path.endswith(".dl") or path.lower().endswith(".onnx"):
+    if path == "-" or path.endswith(".dl") or path.lower().endswith(".onnx"):
         checked = program.front(path)
         low = program.lowered(checked, program.parse_bind(bind), tests=True)
         if as_json:
@@ -34,6 +34,9 @@ def command(path: str, bind: tuple[str, ...], as_json: bool) -> None:
             return
         click.echo(f"program {checked.main}")
         _interface(low.interface, {})
+        return
+    if path.lower().endswith((".safetensors", ".npz")):
+        _weights(path, as_json)
         return
     if bind:
         raise click.UsageError("--bind is for programs; the dims of an artefact are bound")
@@ -75,6 +78,17 @@ def _program(path: str, as_json: bool) -> None:
         emit(told)
     else:
         click.echo("\n".join(lines(told)))
+
+
+def _weights(path: str, as_json: bool) -> None:
+    """The arrays of a file of weights."""
+    from dlc.artifact.weights.files import read_weights
+
+    for name, x in read_weights(path).items():
+        if as_json:
+            emit({"name": name, "dtype": x.dtype.name, "shape": list(x.shape)})
+        else:
+            click.echo(f"{name}: {x.dtype.name}{_square([str(n) for n in x.shape])}")
 
 
 def _named(path: str) -> str:

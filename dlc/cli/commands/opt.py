@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlc.cli.outcome import EXIT_DIAGNOSTICS, Outcome, say
+from dlc.cli.outcome import EXIT_DIAGNOSTICS, Outcome, emit, json_option, say
 
 if TYPE_CHECKING:
     from dlc.ir.core import Module
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @click.option("--no-locations", is_flag=True, help="Print without source positions.")
 @click.option("--verify/--no-verify", default=True, help="Run the verifier between passes.")
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took.")
+@json_option
 def command(
-    file: str, passes: str, listing: bool, no_locations: bool, verify: bool, time_passes: bool
-) -> None:
+    file: str, passes: str, listing: bool, no_locations: bool, verify: bool, time_passes: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     from dlc.autodiff.expand import differentiate
     from dlc.ir.printer import print_module
     from dlc.ir.reader import ReadError, read_module
@@ -34,19 +36,24 @@ def command(
     known = {**PASSES, "autodiff": Pass("autodiff", "derivatives into calls", differentiate)}
     if listing:
         for p in known.values():
-            click.echo(f"{p.name:10} {p.line}")
+            if as_json:
+                emit({"pass": p.name, "line": p.line})
+            else:
+                click.echo(f"{p.name:10} {p.line}")
         return
     names = [n.strip() for n in passes.split(",") if n.strip()]
     unknown = [n for n in names if n not in known]
     if unknown:
-        hint = f"`dlc opt --list {file}` lists them"
+        hint = "`dlc opt --list -` lists them"
         raise click.UsageError(f"no pass is called `{unknown[0]}`; {hint}")
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        module = read_module(text)
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        module = read_module(data.decode("utf-8"))
     except OSError as e:
         raise click.ClickException(f"cannot read {file}: {e.strerror}") from e
-    except (ReadError, UnicodeDecodeError) as e:
+    except UnicodeDecodeError as e:
+        raise click.ClickException(f"{file} is no text in UTF-8 (byte {e.start})") from e
+    except ReadError as e:
         say(f"{file}:{e}")
         raise Outcome(EXIT_DIAGNOSTICS) from e
     found = problems(module)
@@ -56,9 +63,14 @@ def command(
         raise Outcome(EXIT_DIAGNOSTICS)
     check = _verify if verify else None
     module, timings = run_passes(module, [known[n] for n in names], verify=check)
+    made = print_module(module, locations=not no_locations)
+    if as_json:
+        times = [{"pass": t.name, "ms": round(t.seconds * 1e3, 3)} for t in timings]
+        emit({"module": made, "passes": times})
+        return
     for t in timings if time_passes else ():
         say(f"{t.name:10} {t.seconds * 1e3:8.2f} ms")
-    click.echo(print_module(module, locations=not no_locations), nl=False)
+    click.echo(made, nl=False)
 
 
 def _verify(module: Module) -> None:

@@ -10,6 +10,7 @@ import click
 from dlc.cli.outcome import EXIT_DIAGNOSTICS, EXIT_LIMIT, Outcome, json_option, report, say
 from dlc.cli.program import bind_option
 from dlc.cli.target import announce_machine, options_of, target_option
+from dlc.typesys import surface
 
 if TYPE_CHECKING:
     from dlc.artifact.python.modelled import ModelledRun
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     "--in", "inputs", multiple=True, metavar="NAME=VALUE",
     help="An input: x=1,2,3, t='Node(Leaf(1), Leaf(2))', x=@a.npy, g=@graph.npz.",
 )  # fmt: skip
-@click.option("--out", metavar="FILE", help=".npy, .npz, .json or .txt; `-` is standard output.")
+@click.option("--out", metavar="FILE",
+    help="FILE.npy, .npz, .json or .txt (folders are made); `-` is standard output.",
+)  # fmt: skip
 @json_option
 def command(
     file: str, entry: str | None, bind: tuple[str, ...], seed: int, weights: str | None,
@@ -95,7 +98,7 @@ def call(
         raise Outcome(EXIT_LIMIT) from None
     except (TypeError, ValueError) as e:
         raise complaint(e) from None
-    out = named(got)
+    out = named(got, info.result)
     for p in info.parameters:
         if p.mut and p.parameter_set is None:
             out[p.name] = values[p.name]
@@ -108,9 +111,9 @@ def complaint(e: Exception) -> Exception:
     return click.UsageError(f"--in: {e}") if "`" in str(e) else e
 
 
-def named(got: Any) -> dict[str, Any]:
-    """The parts of a result by name."""
-    if got is None:
+def named(got: Any, result: surface.Type) -> dict[str, Any]:
+    """The parts of a result by name; the None of an `Option` is a result as any other."""
+    if isinstance(result, surface.Unit):
         return {}
     if isinstance(got, tuple):
         return {f"result.{i}": v for i, v in enumerate(got)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

@@ -171,7 +171,7 @@ def _called(
         return {}, f"{e.status} at line {e.line}" if e.line else e.status
     except (TypeError, ValueError) as e:
         raise complaint(e) from None
-    out = named(got)
+    out = named(got, info.result)
     return {**out, **{p.name: values[p.name] for p in info.parameters if _comes_back(p)}}, None
 
 
