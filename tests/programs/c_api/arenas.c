@@ -58,6 +58,10 @@ int main(void) {
             enough = error.got;
             break;
         }
+        if (status == NET_E_ARENA && error.want <= (int64_t)bytes) {
+            printf("%lu bytes: less is wanted\n", (unsigned long)bytes);
+            return 1;
+        }
         if (status != NET_E_ARENA) {
             printf("%lu bytes: %s [%s]\n", (unsigned long)bytes, net_status_text(status), error.what);
             return 1;

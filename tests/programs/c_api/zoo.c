@@ -323,6 +323,7 @@ static void failures(void) {
     net_at_least_out got = net_at_least_output();
     net_draw_in draw = net_draw_input();
     net_draw_out drawn = net_draw_output();
+    net_options options = net_no_options();
     float x[3];
 
     in.i = 3;
@@ -337,6 +338,13 @@ static void failures(void) {
     floats("x", x, 3);
     draw.n = -1;
     say("draw", net_draw(&draw, &drawn, arena, ARENA, NULL, &error), &error);
+    draw.n = 3;
+    options.fuel = 1;
+    say("options", net_draw(&draw, &drawn, arena, ARENA, &options, &error), &error);
+    options.fuel = -1;
+    say("fuel", net_draw(&draw, &drawn, arena, ARENA, &options, &error), &error);
+    options.size--;
+    say("options", net_draw(&draw, &drawn, arena, ARENA, &options, &error), &error);
     printf("strange: %s\n", net_status_text(99));
 }
 
