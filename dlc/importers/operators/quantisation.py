@@ -14,12 +14,18 @@ from dlc.importers.elements import (
     DOUBLE,
     ELEMENTS,
     FLOAT,
+    INT8,
     INT32,
     UINT8,
     Element,
     element_of,
 )
-from dlc.importers.operators.byte_products import contract, shifted
+from dlc.importers.operators.byte_products import (
+    by_small,
+    contract,
+    is_small,
+    shifted,
+)
 from dlc.importers.operators.convolutions import add_bias, convolve
 from dlc.importers.operators.products import matmul
 from dlc.importers.operators.recurrent import LSTM, Product, recurrent
@@ -133,6 +139,11 @@ def _dynamic_quantize_linear(c: Call) -> tuple[Tensor, ...]:
 
 def integer_matmul(a: Tensor, b: Tensor, za: Tensor | None, zb: Tensor | None) -> Tensor:
     """`(a - za) @ (b - zb)` in int32."""
+    single = za is None or za.shape in ((), (ONE,))
+    if is_small(b, zb) and single and a.element in (UINT8, INT8):
+        unsigned = a.element is UINT8
+        wide = numbers.cast(a, INT32)
+        return matmul(wide, b, lambda spec, x, w: by_small(spec, x, za, w, unsigned))
     return matmul(shifted(a, za, True), shifted(b, zb, False), contract)
 
 
@@ -224,8 +235,12 @@ def _by_bytes(scale: Tensor, zero: Tensor, d: int) -> Product:
         e, lead = x.e, "tb"[-(x.rank - 1) :]
         factor, shift = (_of_direction(p, d) for p in (scale, zero))
         q, own, point = _dynamic(x)
-        right = shifted(w, e.reshape(shift, (*shift.shape, *[1] * shift.rank)), False)
-        y = contract(f"{lead}k,gk->{lead}g", q - point, right)
+        spec = f"{lead}k,gk->{lead}g"
+        if is_small(w, shift):
+            y = by_small(spec, q, point, w, unsigned=True)
+        else:
+            right = shifted(w, e.reshape(shift, (*shift.shape, *[1] * shift.rank)), False)
+            y = contract(spec, q - point, right)
         return numbers.cast(y, FLOAT) * (own * factor)
 
     return product

@@ -10,10 +10,12 @@ does not depend on which tile it fell into.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
+from dlc.targets.cpu.kernels.math import convert
 from dlc.targets.cpu.kernels.operands import Operands
 from dlc.targets.cpu.kernels.simd import fold, fold_many, partial_load, zero
-from dlc.targets.cpu.llvm import INDEX, Builder, Function, Module, Target, Value
+from dlc.targets.cpu.llvm import ELEMENTS, INDEX, Builder, Function, Module, Target, Value
 
 
 def tile_widths(target: Target) -> dict[int, int]:
@@ -85,12 +87,54 @@ def add_to(f: Builder, ops: Operands, x: Value, place: Value, accumulate: Value)
     ops.store(f, total, place)
 
 
+PAIRS = MappingProxyType({16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd"})
+"""By lanes of i32: sums of two neighbouring products of i16 each."""
+
+
+def pairs(ops: Operands, target: Target) -> str | None:
+    """The instruction for products of bytes that are summed in i32, if the machine has it."""
+    bytes_ = {ops.a, ops.b} <= {"i8", "u8"} and ops.sum == "i32"
+    lanes = ops.lanes(target)
+    feature = {16: "+avx512bw", 8: "+avx2"}.get(lanes, "")
+    has = feature in target.features.split(",") or (lanes == 16 and target.vnni)
+    return PAIRS[lanes] if bytes_ and feature and has else None
+
+
+def _paired(
+    f: Builder,
+    ops: Operands,
+    k: Value,
+    rows: tuple[Sequence[Value], Sequence[Value]],
+    sums: Sequence[Value],
+) -> tuple[Value | int, Sequence[Value]]:
+    """The products of bytes of the first k rounded down to whole vectors of i16, and how many they
+    are. Sums of whole numbers don't depend on their order."""
+    name = pairs(ops, f.module.target)
+    if name is None:
+        return 0, sums
+    lanes = ops.lanes(f.module.target)
+    whole = f.and_(k, -2 * lanes)
+
+    def loads(operand: str, own: Sequence[Value], at: Value) -> list[Value]:
+        dtype = str(getattr(ops, operand))
+        memory, widen = ops.memory(operand), "sext" if ELEMENTS[dtype].signed else "zext"
+        raw = [convert.load(f, dtype, f.gep(memory, r, at), 2 * lanes) for r in own]
+        return [f.cast(widen, x, "i16") for x in raw]
+
+    with f.loop(0, whole, 2 * lanes, carried=list(sums), name="pairs") as loop:
+        xs, ys = (loads(o, r, loop.index) for o, r in zip(("a", "b"), rows, strict=True))
+        made = [f.raw_intrinsic(name, ops.vector(lanes), x, y) for x in xs for y in ys]
+        loop.next(*(f.plus(s, p) for s, p in zip(loop.carried, made, strict=True)))
+    return whole, loop.carried
+
+
 def row_products(
     f: Builder, ops: Operands, k: Value, a_rows: Sequence[Value], b_rows: Sequence[Value]
 ) -> list[Value]:
     """For each row of a and each of b the vector whose lanes add up to their product."""
     lanes = ops.lanes(f.module.target)
-    start = [zero(ops.vector(lanes))] * (len(a_rows) * len(b_rows))
+    start: Sequence[Value] = [zero(ops.vector(lanes))] * (len(a_rows) * len(b_rows))
+    done, start = _paired(f, ops, k, (a_rows, b_rows), start)
 
     def step(xs: list[Value], ys: list[Value], sums: Sequence[Value]) -> list[Value]:
         pairs = [(x, y) for x in xs for y in ys]
@@ -101,7 +145,7 @@ def row_products(
         return [ops.load(f, operand, f.gep(memory, r, at), lanes) for r in rows]
 
     whole = f.and_(k, -lanes)
-    with f.loop(0, whole, lanes, carried=start, name="k") as loop:
+    with f.loop(done, whole, lanes, carried=start, name="k") as loop:
         at = loop.index
         loop.next(*step(loads("a", a_rows, at), loads("b", b_rows, at), loop.carried))
     sums = loop.carried
