@@ -32,7 +32,7 @@ from dlc.memory.form import (
     View,
 )
 from dlc.memory.frame import nested, statements
-from dlc.typesys.dims import ONE
+from dlc.typesys.dims import ONE, Dim
 
 QUEUES = range(15)
 """Queues that keep a list; the last one is for the time of one statement."""
@@ -46,6 +46,20 @@ class EventList:
     queue: int | None = None
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Columns of a matrix that a `take` along `axis` would gather for the product behind it:
+    elements `index` of a sparse vector are `values`."""
+
+    take: Tensor
+    matrix: View
+    axis: int
+    index: View
+    values: View
+    ascends: bool
+    """Whether the indices are known to ascend."""
+
+
 @dataclass
 class Events:
     """What is known at the present statement. `following` are the statements behind it in its
@@ -55,6 +69,10 @@ class Events:
     sparse: dict[View, EventList] = field(default_factory=dict[View, EventList])
     positive: dict[View, EventList] = field(default_factory=dict[View, EventList])
     """Vectors that are above 0 exactly where the list has an element (or is NaN there)."""
+    ascending: frozenset[tuple[Place, Dim]] = frozenset()
+    """Where lists of indices begin that ascend."""
+    gathered: Gathered | None = None
+    """What the next statement gathers for itself."""
     following: Block = ()
     is_last: bool = False
 
@@ -79,12 +97,16 @@ class Events:
             for known in (self.sparse, self.positive):
                 for v in [v for v in known if v.place == place]:
                     del known[v]
+            self.ascending = frozenset(x for x in self.ascending if x[0] != place)
         if isinstance(s, Map):
             self._learn(s)
+        if isinstance(s, Tensor) and s.op == "nonzero_indices":
+            self.ascending |= {(v.place, v.base) for v in written_views(s) if not v.terms}
 
     def clear(self) -> None:
         self.sparse.clear()
         self.positive.clear()
+        self.ascending = frozenset()
 
     def _learn(self, s: Map) -> None:
         made: dict[MapArg, EventList] = {}
@@ -120,6 +142,35 @@ class Events:
     def spare() -> int:
         """The queue for a list that nobody needs again."""
         return SPARE
+
+    # -- products with sparse vectors
+
+    def gathered_by_next(self, s: Tensor) -> Gathered | None:
+        """What a `take` gathers, if only the next statement reads it, a product with a vector."""
+        (out,), (x, index) = s.outs, s.ins
+        head = self.following[0] if self.following else None
+        if not (isinstance(head, Tensor) and head.op == "contract" and isinstance(out, View)):
+            return None
+        if not (isinstance(x, View) and isinstance(index, View) and isinstance(out.place, Slot)):
+            return None
+        if s.attrs.get("in_bounds") is not True or len(x.shape) != 2 or len(index.shape) != 1:
+            return None
+        if x.dtype.name != "f32" or index.dtype.name != "i32" or index.strides != (ONE,):
+            return None
+        (y,), values = head.outs, [v for v in head.ins if v != out]
+        if len(values) != 1 or len(head.ins) != 2 or not isinstance(values[0], View):
+            return None
+        if not (isinstance(y, View) and is_vector(y) and is_vector(values[0])):
+            return None
+        axis, places = s.attrs["axis"], (x.place, out.place)
+        if not isinstance(axis, int) or y.place in places or values[0].place == out.place:
+            return None
+        if not _sums_over(str(head.attrs["spec"]), head.ins[0] == out, axis):
+            return None
+        if not self._dies(out.place, list(self.following[1:])):
+            return None
+        ascends = not index.terms and (index.place, index.base) in self.ascending
+        return Gathered(s, x, axis, index, values[0], ascends)
 
     # -- the derivative's mask
 
@@ -179,6 +230,15 @@ class Events:
                 return None
             found = this
         return found
+
+
+def _sums_over(spec: str, is_first: bool, axis: int) -> bool:
+    """Whether a product of a matrix, the first operand or the second, and a vector sums over this
+    axis of the matrix."""
+    operands, result = spec.split("->")
+    first, second = operands.split(",")
+    matrix, vector = (first, second) if is_first else (second, first)
+    return len(matrix) == 2 and vector == matrix[axis] and result == matrix[1 - axis]
 
 
 def is_vector(v: View) -> bool:

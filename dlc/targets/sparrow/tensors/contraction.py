@@ -18,6 +18,8 @@ from dlc.targets.sparrow.code import Int
 from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, convert
 from dlc.targets.sparrow.tensors.compressed import emit_compressed, is_sparse
+from dlc.targets.sparrow.tensors.gather import take
+from dlc.targets.sparrow.tensors.gathered import emit_gathered
 from dlc.targets.sparrow.tensors.listed import OUT, A, B, Letters, listed
 from dlc.targets.sparrow.tensors.movement import (
     copy_window,
@@ -31,6 +33,15 @@ from dlc.typesys.dtypes import F32, I64, DType
 
 
 def emit_contract(b: Body, s: Tensor) -> None:
+    found, b.events.gathered = b.events.gathered, None
+    if found is None:
+        product(b, s)
+        return
+    emit_gathered(b, s, found, lambda: take(b, found.take), lambda: product(b, s))
+
+
+def product(b: Body, s: Tensor) -> None:
+    """The product of operands that are there."""
     (out,) = s.outs
     dtype = _dtype(s.ins[0]) or _dtype(s.ins[1]) or _dtype(out) or F32
     result = _dtype(out) or dtype

@@ -14,6 +14,7 @@ from dlc.targets.sparrow.code import ZERO, Int, Scalar
 from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute
 from dlc.targets.sparrow.tensors.elements import Elements, around, product
+from dlc.targets.sparrow.tensors.gathered import is_deferred
 from dlc.targets.sparrow.tensors.movement import copy_window
 from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, I32, I64
@@ -49,6 +50,12 @@ def _dense(b: Body, v: View, room: Room) -> Window:
 
 
 def emit_take(b: Body, s: Tensor) -> None:
+    if not is_deferred(b, s):
+        take(b, s)
+
+
+def take(b: Body, s: Tensor) -> None:
+    """Elements of an axis by their indices."""
     x, index = s.ins
     (to,) = s.outs
     assert isinstance(x, View)
