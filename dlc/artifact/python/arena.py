@@ -49,9 +49,9 @@ class Arena:
 
     def reserve(self, most: int) -> bool:
         """Takes address space for up to `most` bytes; False where the system gives none."""
-        if self.is_reserved:
-            return True
         size = rounded(most)
+        if self.is_reserved and self.size >= size:
+            return True
         while size >= 1 << 20:
             try:
                 space = _reserved(size)

@@ -26,6 +26,8 @@ Array = np.ndarray[Any, Any]
 _P = ctypes.c_void_p
 _ARENA, _SPACE = STATUS.index("arena"), STATUS.index("space")
 EXACT, BOUND, UNBOUNDED = 0, 1, 2
+LARGE = 1 << 26
+"""Bytes of arena beyond which a bound is not simply allocated."""
 MOST_ROOM = 1 << 31
 """Elements, rows or nodes that a result of unknown size can have at most."""
 
@@ -217,8 +219,9 @@ class NativeEntry:
             frame.keep = []
             self.pool.append(frame)
             raise failure(self.e.name, "", "arena", 0, 0, most, need, "the limit of memory")
-        if self.border.writes and (kind == UNBOUNDED or need > most):
-            frame.arena.reserve(most)
+        if self.border.writes and kind != EXACT and (kind == UNBOUNDED or need > LARGE):
+            # A bound may be far from what the call takes: pages cost only if they are touched.
+            frame.arena.reserve(most if kind == UNBOUNDED else min(need, most))
         if frame.arena.size < min(need, most):
             frame.arena.grow(min(need, most))
 
