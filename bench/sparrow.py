@@ -147,14 +147,14 @@ def run(w: Workload, preset: str) -> dict[str, Any]:
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table: a call, its dense twin, and the factors between them."""
-    head = f"{'':22}{'cycles':>10}{'us':>9}{'uJ':>9}{'macs':>11}"
-    head += f"{'dense: cycles':>15}{'uJ':>9}{'macs':>11}{'gain: cycles':>14}{'uJ':>7}"
+    head = f"{'':22}{'cycles':>10}{'us':>10}{'uJ':>11}{'macs':>11}"
+    head += f"{'dense: cycles':>15}{'uJ':>11}{'macs':>11}{'gain: cycles':>14}{'uJ':>7}"
     lines = [head]
     for x in rows:
         gains = x["dense_cycles"] / x["cycles"], x["dense_uj"] / x["uj"]
         lines.append(
-            f"{x['name']:22}{x['cycles']:10,}{x['us']:9.2f}{x['uj']:9.3f}{x['macs']:11,}"
-            f"{x['dense_cycles']:15,}{x['dense_uj']:9.3f}{x['dense_macs']:11,}"
+            f"{x['name']:22}{x['cycles']:10,}{x['us']:10.2f}{x['uj']:11.3f}{x['macs']:11,}"
+            f"{x['dense_cycles']:15,}{x['dense_uj']:11.3f}{x['dense_macs']:11,}"
             f"{gains[0]:14.2f}{gains[1]:7.2f}"
         )
     return "\n".join(lines)
