@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from dlc.memory.form import Lane, Map, MapArg, MapInstr, Reg
-from dlc.typesys.dtypes import BOOL, F32, DType
+from dlc.typesys.dtypes import BOOL, F32, I32, DType
 
 Body = tuple[tuple[MapInstr, ...], tuple[MapArg, ...]]
 
@@ -28,7 +28,7 @@ def _dtype(s: Map, body: Sequence[MapInstr], a: MapArg) -> DType | None:
     if isinstance(a, Lane):
         if a.kind == "input":
             return s.ins[a.index].dtype
-        return body[a.index].dtype if a.kind == "temp" else None
+        return body[a.index].dtype if a.kind == "temp" else I32
     return a.type if isinstance(a, Reg) and isinstance(a.type, DType) else None
 
 

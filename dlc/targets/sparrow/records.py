@@ -84,7 +84,10 @@ def emit_variant(b: Body, s: Variant) -> None:
 
 
 def emit_list_new(b: Body, s: ListNew) -> None:
-    b.put(s.dst, _new_list(b.c))
+    if s.reuse:
+        b.c.emit("st", a=b.get_int(s.dst).number, b=0, k=0)
+    else:
+        b.put(s.dst, _new_list(b.c))
 
 
 def _new_list(c: Code) -> Int:
@@ -151,11 +154,13 @@ def emit_list_drop(b: Body, s: ListDrop) -> None:
 
 
 def emit_list_copy(b: Body, s: ListCopy) -> None:
-    """Chunk by chunk, in words; the copy's chunks are as large as the source's."""
+    """Chunk by chunk, in words; a chunk that the copy has already is as large as the source's."""
     c = b.c
+    if s.reuse and s.dst is s.src:
+        return
     _, size = _element(b, s.type)
     held = b.get_int(s.src)
-    to = _new_list(c)
+    to = b.get_int(s.dst) if s.reuse else _new_list(c)
     n, four, start, k = c.int(), c.int(), c.int(), c.int()
     c.emit("ld", d=n.number, a=held.number, k=0)
     c.emit("st", a=to.number, b=n.number, k=0)
@@ -169,11 +174,12 @@ def emit_list_copy(b: Body, s: ListCopy) -> None:
         bytes_ = c.int()
         c.mul(four, size, bytes_)
         words = c.op("sra", c.addi(bytes_, 7), c.number(3))
-        chunk = c.int()
-        c.emit("alloc", d=chunk.number, a=c.times(words, CELL).number)
-        source = c.int()
+        chunk, source, at = c.int(), c.int(), c.add(to, k)
         c.emit("ld", d=source.number, a=c.add(held, k).number, k=CELL)
-        c.emit("st", a=c.add(to, k).number, b=chunk.number, k=CELL)
+        c.emit("ld", d=chunk.number, a=at.number, k=CELL)
+        with c.unless("bge", chunk, ZERO), c.scope():
+            c.emit("alloc", d=chunk.number, a=c.times(words, CELL).number)
+            c.emit("st", a=at.number, b=chunk.number, k=CELL)
         with c.count(words) as w:
             x, by = c.int(), c.times(w, CELL)
             c.emit("ld", d=x.number, a=c.add(source, by).number, k=0)
@@ -183,7 +189,8 @@ def emit_list_copy(b: Body, s: ListCopy) -> None:
     c.addi(k, CELL, k)
     c.jump(head)
     c.place(done)
-    b.put(s.dst, to)
+    if not s.reuse:
+        b.put(s.dst, to)
 
 
 # -- routines

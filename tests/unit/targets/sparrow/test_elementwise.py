@@ -14,7 +14,7 @@ from dlc.ops.elementwise import Elementwise
 from dlc.targets.sparrow import run_entry
 from dlc.typesys.dtypes import DTYPES, DType
 from tests.unit.targets.cpu.emit.test_elementwise import OPS, TOLERANCE, functions, operands
-from tests.unit.targets.sparrow.agreement import LACKS, compiled, same
+from tests.unit.targets.sparrow.agreement import LACKS, agree, compiled, main, same
 
 HAS = [d for d in DTYPES.values() if d.name not in LACKS]
 SIZES = (0, 1, 3, 37)
@@ -81,3 +81,20 @@ def test_bits() -> None:
     for name, given in (("f32", x), ("i32", x.view(np.int32))):
         (got,) = run_entry(program, name, [given]).results
         assert np.array_equal(got, run(module, name, [given])[0])
+
+
+@pytest.mark.parametrize("shape", ["[N]", "[N, 3]", "[2, N, 1, 2, 3]"])
+def test_positions(shape: str) -> None:
+    """Counting tensors that fuse with what is made of them, along any axis."""
+    rank = shape.count(",") + 1
+    axis = 0 if rank < 3 else 1
+    ones = "".join(f"{'N' if k == axis else 1}, " for k in range(rank))[:-2]
+    body = "  %i = iota {size=dim(N)} : i32[N]\n"
+    body += "  %f = convert %i {dtype=dtype(f32)} : f32[N]\n"
+    body += f"  %r = reshape %f {{shape=[{ones.replace('N', 'dim(N)')}]}} : f32[{ones}]\n"
+    sizes = shape[1:-1].replace("N", "dim(N)")
+    body += f"  %b = broadcast %r {{shape=[{sizes}]}} : f32{shape}\n"
+    body += f"  %y = add %b, %x : f32{shape}\n  return %y"
+    dims = [5 if s == "N" else int(s) for s in shape[1:-1].split(", ")]
+    x = np.random.default_rng(0).standard_normal(dims).astype(np.float32)
+    agree(main(f"[N](%x: f32{shape})", f"f32{shape}", body), [x])
