@@ -109,12 +109,22 @@ def entry_name(checked: Front, name: str) -> str:
     if name in names:
         return names[name]
     if not names:
-        help_ = "it exports nothing: write `export fn …`"
-    else:
-        close = near(name, names)
-        hint = f"did you mean `{close[0]}`? " if close else ""
-        help_ = f"{hint}there is {', '.join(names)}"
+        raise click.UsageError(_exports_nothing(checked))
+    close = near(name, names)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    help_ = f"{hint}there is {', '.join(names)}"
     raise click.UsageError(f"{checked.main} exports no function `{name}`: {help_}")
+
+
+def all_entries(checked: Front) -> list[str]:
+    """The short names of all exports. Raises click.UsageError if there are none."""
+    if not checked.exports:
+        raise click.UsageError(_exports_nothing(checked))
+    return [e.rsplit(".", 1)[-1] for e in checked.exports]
+
+
+def _exports_nothing(checked: Front) -> str:
+    return f"{checked.main} exports no function: write `export fn …`"
 
 
 def the_entry(checked: Front, name: str | None) -> str:
@@ -122,11 +132,9 @@ def the_entry(checked: Front, name: str | None) -> str:
     if name is not None:
         entry_name(checked, name)
         return name
-    names = [e.rsplit(".", 1)[-1] for e in checked.exports]
+    names = all_entries(checked)
     if len(names) == 1:
         return names[0]
-    if not names:
-        entry_name(checked, "main")
     raise click.UsageError(f"which function? --entry {names[0]} (there is {', '.join(names)})")
 
 

@@ -46,7 +46,7 @@ def command(
 
     numbers = program.parse_bind(bind)
     checked = program.front(file)
-    names = list(dict.fromkeys(entries)) or [e.rsplit(".", 1)[-1] for e in checked.exports]
+    names = list(dict.fromkeys(entries)) or program.all_entries(checked)
     if inputs:
         names, runs = [program.the_entry(checked, names[0] if len(names) == 1 else None)], 1
     default = ONNX_TARGETS if isinstance(checked, OnnxModel) else TARGETS
@@ -93,14 +93,15 @@ class Runs:
 
 @dataclass(frozen=True)
 class Compared:
-    """How many runs agreed, how many of those ended with a status, and the first difference with
-    its seed."""
+    """How many runs agreed, how many of those ended with a status (`statuses`: with which, and at
+    which lines), and the first difference with its seed."""
 
     of: Runs
     agreed: int
     ended: int
     differs: str | None = None
     seed: int | None = None
+    statuses: tuple[str, ...] = ()
 
 
 def _back_end(made: Program, options: Options, asked: bool) -> Net | None:
@@ -120,12 +121,15 @@ def _back_end(made: Program, options: Options, asked: bool) -> Net | None:
 
 def _compared(oracle: Net, net: Net, of: Runs) -> Compared:
     agreed, ended = 0, 0
+    statuses: dict[str, None] = {}
     for at in range(of.seed, of.seed + of.runs):
         found, status = _run(oracle, net, of, at)
         if found is not None:
             return Compared(of, agreed, ended, found, at)
         agreed, ended = agreed + 1, ended + (status is not None)
-    return Compared(of, agreed, ended)
+        if status is not None:
+            statuses[status] = None
+    return Compared(of, agreed, ended, statuses=tuple(statuses))
 
 
 def _run(oracle: Net, other: Net, of: Runs, seed: int) -> tuple[str | None, str | None]:
@@ -208,5 +212,5 @@ def _say(c: Compared, with_target: bool, as_json: bool) -> None:
             target = f" --target {c.of.target}" if with_target else ""
             say(f"  see it again: --entry {name}{target} --seed {c.seed} --runs 1")
     else:
-        more = f" ({c.ended} ended with the same status)" if c.ended else ""
+        more = f" ({c.ended} ended with {', '.join(c.statuses)})" if c.ended else ""
         click.echo(f"{label}: {count} agree{'s' if agreed == 1 else ''}{more}")
