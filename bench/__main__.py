@@ -8,6 +8,7 @@ import sys
 NAMES = {
     "kernels": "GFLOP/s of the kernels beside numpy",
     "treelstm": "microseconds per tree beside the peers",
+    "networks": "microseconds per call of dynamic networks beside the peers",
     "onnx": "milliseconds per call of ONNX models beside ONNX Runtime",
     "training": "a Tree-LSTM's training step and energy inference beside the peers",
     "calls": "microseconds of a call besides its work; the arena that calls say they need",

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
+
+from bench.beside import best_of, compared, microseconds, own_process, peer_rows, table
 
 PROGRAMS = Path(__file__).parent / "programs"
 Call = Callable[[], object]
@@ -38,6 +37,8 @@ class Workload:
     peers: str = "numpy,torch,scipy"
     calls: int = 1
     """How many items one of our calls stands for."""
+    items: int = 1
+    """How many inputs the peer goes over."""
 
 
 def _net(
@@ -68,11 +69,10 @@ def gcn() -> Call:
     degree = np.bincount(dst, minlength=n)
     norm = (1 / np.sqrt(degree[src] * degree[dst])).astype(np.float32)
     counts = r.randint(9, 28, n)
-    starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
     columns = np.concatenate([np.sort(r.choice(f, c, replace=False)) for c in counts])
     values = np.repeat(1 / counts, counts).astype(np.float32)
     net = _net("gcn", _normal(3, w1=(f, h), b1=(h,), w2=(h, k), b2=(k,)))
-    args = (dlc.Graph(src, dst, n), norm, dlc.Segs(starts), columns.astype(np.int32), values)
+    args = (dlc.Graph(src, dst, n), norm, dlc.Segs(counts), columns.astype(np.int32), values)
     return lambda: net.gcn(*args)
 
 
@@ -138,7 +138,7 @@ def online() -> Call:
 
 WORKLOADS = (
     Workload("gcn", "gcn_infer.py", ("gcn_infer",), gcn),
-    Workload("memory", "memn2n.py", ("memn2n",), memory, calls=30),
+    Workload("memory", "memn2n.py", ("memn2n",), memory, calls=30, items=30),
     Workload("sparse-dense", "sparse_mlp.py", ("sparse_mlp_dense_a5",), sparse("dense")),
     Workload("sparse-events", "sparse_mlp.py", ("sparse_mlp_dense_a5",), sparse("events")),
     Workload("energy", "ebm_infer.py", ("ebm_infer",), energy),
@@ -147,77 +147,21 @@ WORKLOADS = (
 )
 
 
-def best_of(call: Call, seconds: float) -> float:
-    """The best time of a call, in microseconds of the thread's clock."""
-    call()
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.thread_time()
-        call()
-        best = min(best, time.thread_time() - start)
-    return best * 1e6
-
-
-def peer_rows(python: str, script: Path, names: str, seconds: float) -> list[dict[str, Any]]:
-    """The rows that a peer's program prints."""
-    run = subprocess.run(
-        [python, script.name, "--peers", names, "--seconds", str(seconds)],
-        cwd=script.parent, capture_output=True, text=True, timeout=900, check=False,
-    )  # fmt: skip
-    rows = [json.loads(x) for x in run.stdout.splitlines() if x.startswith("{")]
-    return [r for r in rows if r.get("median_us")]
-
-
-def microseconds(row: Mapping[str, Any]) -> float:
-    """A peer's best time of one item: the thread's clock where it gives it."""
-    if "tokens" in row:
-        return float(row["best_sum_us"]) / float(row["tokens"])
-    for key in ("best_us", "cpu_min_us", "min_us"):
-        if row.get(key):
-            return float(row[key])
-    raise KeyError("no time")
-
-
 def own(name: str, seconds: float) -> float:
     """Our best time of one item."""
     w = next(w for w in WORKLOADS if w.name == name)
     return best_of(w.ours(), seconds) / w.calls
 
 
-def own_process(name: str, seconds: float) -> float:
-    """The same in a process of its own."""
-    code = f"from bench.networks import own; print(own({name!r}, {seconds}))"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-        cwd=Path(__file__).parents[1],
-    )  # fmt: skip
-    return float(run.stdout)
-
-
 def measure(w: Workload, a: argparse.Namespace) -> dict[str, Any]:
     """One workload, in alternating rounds."""
-    mine: list[float] = []
-    theirs: dict[str, list[float]] = {}
-    for _ in range(a.rounds):
-        mine.append(own_process(w.name, a.seconds))
-        for r in peer_rows(a.python, a.peers.resolve() / w.script, w.peers, a.seconds):
-            if r["workload"] in w.rows:
-                theirs.setdefault(r["peer"], []).append(microseconds(r))
-    us = median(mine)
-    peers = {k: round(median(v), 1) for k, v in theirs.items()}
-    best = min(peers.values(), default=float("nan"))
-    return {"workload": w.name, "dlc_us": round(us, 2), "best_peer_us": best,
-            "ratio": round(best / us, 2), "peers": peers}  # fmt: skip
+    code = f"from bench.networks import own; print(own({w.name!r}, {a.seconds}))"
 
+    def peers() -> dict[str, float]:
+        rows = peer_rows(a.python, a.peers.resolve() / w.script, w.peers, a.seconds)
+        return {r["peer"]: microseconds(r, w.items) for r in rows if r["workload"] in w.rows}
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = [f"{'workload':16}{'dlc us':>12}{'best peer':>12}{'ratio':>8}  peers"]
-    for r in rows:
-        peers = ", ".join(f"{k} {v}" for k, v in r["peers"].items())
-        lines.append(
-            f"{r['workload']:16}{r['dlc_us']:12}{r['best_peer_us']:12}{r['ratio']:8}  {peers}"
-        )
-    return "\n".join(lines)
+    return compared(w.name, lambda: own_process(code), peers, a.rounds)
 
 
 def main(arguments: list[str]) -> None:
