@@ -109,6 +109,10 @@ FLOAT8E5M2FNUZ = Element(
 FLOAT4E2M1 = Element(
     "float4e2m1", 23, F32, 4, "float4_e2m1fn", mini=Minifloat(2, 1, 1, 6.0, False, False)
 )
+FLOAT8E8M0 = Element(
+    "float8e8m0", 24, F32, 8, "float8_e8m0fnu", mini=Minifloat(8, 0, 127, 2.0**127, False, True)
+)
+"""Powers of two without a sign and without a zero: scales of blocks."""
 
 ELEMENTS: Mapping[int, Element] = MappingProxyType(
     {
@@ -136,6 +140,7 @@ ELEMENTS: Mapping[int, Element] = MappingProxyType(
             FLOAT8E5M2,
             FLOAT8E5M2FNUZ,
             FLOAT4E2M1,
+            FLOAT8E8M0,
         )
     }
 )
@@ -143,7 +148,7 @@ BY_NAME: Mapping[str, Element] = MappingProxyType({e.name: e for e in ELEMENTS.v
 
 _REFUSED = {
     8: "texts (string)", 14: "complex numbers (complex64)", 15: "complex numbers (complex128)",
-    24: "float8e8m0", 27: "float6e2m3", 28: "float6e3m2",
+    27: "float6e2m3", 28: "float6e3m2",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dlc.importers.elements import (
     BOOLEAN,
     DOUBLE,
     FLOAT,
+    FLOAT8E8M0,
     INT32,
     INT64,
     UINT8,
@@ -160,18 +161,21 @@ def negate(x: Tensor) -> Tensor:
 # -- conversions
 
 
-def cast(x: Tensor, to: Element, *, saturate: bool = True) -> Tensor:
+def cast(x: Tensor, to: Element, *, saturate: bool = True, mode: str = "up") -> Tensor:
     """ONNX's Cast. Floats to whole numbers round to zero; between whole numbers the bits that don't
-    fit are lost; to narrow floats to the nearest even (`saturate`: at most the highest number)."""
+    fit are lost; to narrow floats to the nearest even (`saturate`: at most the highest number).
+    `mode` is how a number becomes a power of two: `up`, `down`, `nearest`."""
     e = x.e
     if x.element == to:
         return x
     if to.is_bool:
         return x.op("ne", 0)
     if to.mini is not None:
-        from dlc.importers.minifloats import rounded
+        from dlc.importers.minifloats import power, rounded
 
         wide = cast(x, FLOAT) if x.element is not FLOAT else x
+        if to is FLOAT8E8M0:
+            return e.convert(power(wide, saturate, mode), to)
         return e.convert(rounded(wide, to.mini, saturate), to)
     if x.element.is_float or x.element.is_bool:
         return _from_float(x, to) if x.element.is_float else _wrap(e.convert(x, _wide(to)), to)

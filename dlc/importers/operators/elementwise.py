@@ -175,9 +175,8 @@ def _cast(c: Call) -> Tensor:
 
 def _to(c: Call, element: Element) -> Tensor:
     x = c.tensor(0)
-    if c.given("round_mode") and c.text("round_mode") not in ("up", ""):
-        raise c.refused(f"the round mode {c.text('round_mode')!r}")
-    return numbers.cast(x, element, saturate=c.int("saturate", 1) != 0)
+    mode = c.choice("round_mode", ("", "up", "down", "nearest"), "") or "up"
+    return numbers.cast(x, element, saturate=c.int("saturate", 1) != 0, mode=mode)
 
 
 def _cast_like(c: Call) -> Tensor:
