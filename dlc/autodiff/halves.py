@@ -68,7 +68,7 @@ def forward_half(name: str, f: Function, parts: Parts, record: Value | None) -> 
     """`f` with its residuals as further results."""
     kept = [record] if record is not None else list(parts.need.values)
     parts.block.end.operands += kept
-    attrs = {k: a for k, a in f.attrs.items() if k == "inout"}
+    attrs = {k: a for k, a in f.attrs.items() if k in ("inout", "batch")}
     return Function(
         name,
         f.dims,

@@ -189,6 +189,16 @@ def test_off_is_off() -> None:
     assert not is_recursive(applied(recursion(LEAF, NODE), BATCHING))
 
 
+def test_off_holds_for_the_gradient_too() -> None:
+    m = with_gradient(Recursion(3, state=False).module())
+    text = print_module(m).replace(
+        "-> (f64[H], f64[H]) {", '-> (f64[H], f64[H]) {batch="off"} {', 1
+    )
+    for source, recursive in ((m, False), (read_module(text), True)):
+        now = applied(differentiate(applied(source, BEFORE_AUTODIFF)), AFTER_AUTODIFF)
+        assert is_recursive(applied(now, BATCHING)) == recursive
+
+
 def test_a_failure_is_the_same_failure() -> None:
     """One place that may fail: the same place, the same index, whatever the order of nodes."""
     m = recursion("%leaf = index %w, %word : f64[H]", NODE)
