@@ -28,6 +28,7 @@ from dlc.ir.core import AdtDecl, Module, walk
 from dlc.ir.printer import print_module
 from dlc.ops.verify import verify
 from dlc.targets.cpu.llvm import host_target
+from dlc.typesys.dims import DimError
 from dlc.typesys.interface import Interface
 
 VERSION = "0.1.0"
@@ -67,15 +68,15 @@ class Compilation:
 def build(program: Program, o: Options, clock: Clock | None = None) -> Compilation:
     """Compiles a lowered program.
 
-    Raises CompileError: E0605, E0606 (targets), E0610, E062x (what cannot cross the border), E091x
-    (weights)."""
+    Raises CompileError: E0605, E0606 (targets), E0610, E062x (what cannot cross the border), E0636
+    (sizes), E091x (weights)."""
     clock = clock or Clock(o.dump)
-    if o.target == "evaluate":
-        artifact = _evaluate(program, o, clock)
-    elif o.target == "sparrow":
-        artifact = _accelerated(program, o, clock)
-    else:
-        artifact = _native(program, o, clock)
+    make = {"evaluate": _evaluate, "sparrow": _accelerated, "cpu": _native}[o.target]
+    try:
+        artifact = make(program, o, clock)
+    except DimError as e:
+        found = error("E0636", f"the sizes of {program.name} have no formula: {e}")
+        raise CompileError(found.with_help("give numbers to some dims: --bind N=…")) from None
     params = _params(program, artifact)
     if params is not None:
         artifact = _with_weights(artifact, params)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-MAX_DEGREE = 6
-MAX_TERMS = 64
+MAX_DEGREE = 16
+MAX_TERMS = 1024
 
 
 @dataclass(frozen=True)

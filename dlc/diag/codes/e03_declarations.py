@@ -144,7 +144,7 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0349",
         "a dim beyond the limits",
-        "A dim has degree 6 and 64 terms at most, and is not divided by zero.",
+        "A dim has degree 16 and 1,024 terms at most, and is not divided by zero.",
         bad="fn f(x: f32[N], y: f32[N // 0]) -> f32:\n    return sum(x) + sum(y)\n",
         good="fn f(x: f32[N], y: f32[N // 2]) -> f32:\n    return sum(x) + sum(y)\n",
     ),

@@ -128,6 +128,13 @@ CODES: tuple[Code, ...] = (
         shown_by="tests/unit/lower/test_language.py::test_numbers_of_convolutions",
     ),
     Code(
+        "E0636",
+        "sizes beyond the limits",
+        "How many elements a tensor has is a formula in the dims of its shape, of degree 16 and "
+        "1,024 terms at most. Fewer dims that are only known at run time make it shorter.",
+        shown_by="tests/unit/driver/test_build.py::test_sizes_without_a_formula",
+    ),
+    Code(
         "E0650",
         "an option of another target",
         "A triple, a CPU and its features name a processor that code is made for; the accelerator "

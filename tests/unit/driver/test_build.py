@@ -161,3 +161,12 @@ def test_small_code_is_smaller_and_computes_the_same() -> None:
     sizes = [len(n.artifact.contents["object"]) for n in nets]
     assert sizes[1] < sizes[0]
     np.testing.assert_allclose(nets[0].f(x, w), nets[1].f(x, w), rtol=1e-6)
+
+
+def test_sizes_without_a_formula() -> None:
+    cube = ", ".join(["N*N*N"] * 6)
+    text = f"export fn f(x: f32[N]) -> f32:\n    y = zeros({cube})\n    return sum(y) + sum(x)\n"
+    with pytest.raises(CompileError, match="E0636"):
+        dlc.compile(text)
+    x = np.ones(2, F)
+    assert dlc.compile(text, bind={"N": 2}).f(x) == 2

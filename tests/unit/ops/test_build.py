@@ -48,7 +48,7 @@ def test_a_refusal_names_the_operation() -> None:
     with pytest.raises(BuildError, match="`slice` lacks its attribute `axis`"):
         b.emit("slice", x, i, size=2)
     with pytest.raises(BuildError, match="degree"):
-        large = builder(tensor(F32, N**4, N**3))
+        large = builder(tensor(F32, N**9, N**8))
         large.emit("reshape", *large.params, shape=(N,))
     with pytest.raises(BuildError, match="has no constructors"):
         b.case(x, "B")
