@@ -109,6 +109,8 @@ class _Twin:
         self.marks: dict[Reg, State] = {}
         self.leaving = leaving
         self.turn_names = 0
+        self.reuses = False
+        """Whether a list takes old storage: each counts as a new one, so the need is a bound."""
         self.changing: set[tuple[str, str]] = set()
 
     def run(self) -> Summary:
@@ -127,7 +129,8 @@ class _Twin:
         lengths = tuple(self.length(r) for r in results)
         changing = frozenset(self.changing)
         dims = tuple(map(self.known, self.fn.result_dims))
-        return Summary(self.s.peak, self.s.used(), self.s.exact, values, lengths, changing, dims)
+        exact = self.s.exact and not self.reuses
+        return Summary(self.s.peak, self.s.used(), exact, values, lengths, changing, dims)
 
     # -- what is known
 
@@ -270,7 +273,7 @@ class _Twin:
     # -- lists
 
     def list_new(self, s: ListNew) -> None:
-        self.s.exact = self.s.exact and not s.reuse
+        self.reuses = self.reuses or s.reuse
         self.follow(s.dst, ZERO, s.type)
         self.take(bytes_of(LIST_HEADER))
 
@@ -295,7 +298,7 @@ class _Twin:
         length = self.length(s.src)
         if length is None:
             raise Unbounded("a list is copied whose length only data decides")
-        self.s.exact = self.s.exact and not s.reuse
+        self.reuses = self.reuses or s.reuse
         self.follow(s.dst, ZERO, s.type)
         self.take(bytes_of(LIST_HEADER))
         self.s.lists[self.s.homes[s.dst]].length = length
