@@ -336,9 +336,9 @@ def _compress(c: Call) -> Tensor:
 
 def _unique(c: Call) -> tuple[Tensor, ...]:
     x, e = c.tensor(0), c.e
-    if c.given("axis") and x.rank != 1:
-        raise c.refused("Unique of slices along an axis")
-    flat = e.reshape(x, (_count(x.shape),))
+    axis = normal_axis(c.int("axis"), x.rank) if c.given("axis") else 0
+    slices = c.given("axis") and x.rank != 1
+    flat = _slice_order(x, axis) if slices else e.reshape(x, (_count(x.shape),))
     n = flat.shape[0]
     v, at = e.emit_many("sort", numbers.ordered(flat), elements=(flat.element, INT32), axis=0)
     where = numbers.cast(at, INT64)
@@ -355,10 +355,24 @@ def _unique(c: Call) -> tuple[Tensor, ...]:
         order, place = _by_first(index, k)
         index = e.emit("take", index, order, axis=0, in_bounds=True)
         inverse = e.emit("take", place, inverse, axis=0, in_bounds=True)
-    values = e.emit("take", flat, index, axis=0, in_bounds=True)
+    values = e.emit("take", x if slices else flat, index, axis=axis, in_bounds=True)
     ones, none = e.full(1, (n,), INT64), e.full(0, (k,), INT64)
     counts = e.emit("scatter_add", none, inverse, ones, axis=0, in_bounds=True)
     return values, index, inverse, counts
+
+
+def _slice_order(x: Tensor, axis: int) -> Tensor:
+    """For each slice along the axis how many slices are less, element by element: numbers in the
+    slices' order, equal for equal ones. Compares every pair."""
+    e = x.e
+    order = (axis, *(a for a in range(x.rank) if a != axis))
+    n, size = x.shape[axis], _count([d for a, d in enumerate(x.shape) if a != axis])
+    rows = numbers.ordered(e.reshape(e.transpose(x, order), (n, size)))
+    one, other = (e.reshape(rows, s) for s in ((n, 1, rows.shape[1]), (1, n, rows.shape[1])))
+    differ = numbers.cast(one.op("ne", other), INT64)
+    first = e.emit("cumsum", differ, axis=2).equals(1).op("and", differ.equals(1))
+    less = e.reduce("any", first.op("and", one < other), (2,))
+    return e.reduce("sum", numbers.cast(less, INT64), (0,))
 
 
 def _by_first(index: Tensor, k: Dim) -> tuple[Tensor, Tensor]:
