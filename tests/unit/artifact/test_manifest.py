@@ -145,7 +145,7 @@ def test_no_linker(native: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlc.artifact import link
 
     monkeypatch.setattr(link, "_compiler", lambda: None)
-    monkeypatch.setattr(link, "_lld", lambda: None)
+    monkeypatch.setattr(link, "_lld", lambda _: None)
     with pytest.raises(CompileError, match="no linker") as caught:
         with_roles(native, ["shared"], "zoo")
     assert code(caught) == "E0940"
