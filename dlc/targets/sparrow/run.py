@@ -47,7 +47,7 @@ class Outcome:
     """`results` in the IR's order, as the evaluator gives them (numpy arrays and scalars,
     `ListValue`, `AdtValue`); those in place of an `inout` argument are that array, changed. `run`
     is how the machine ended, `report` what it cost under a preset (if asked for), `bytes` the DRAM
-    that the call used behind the program's own data."""
+    that arguments, results and structures take at the end, without the room for frames."""
 
     results: tuple[Any, ...]
     run: Run
@@ -184,7 +184,7 @@ class _Call:
         run = machine.outcome(bound, status, fuel)
         if run.trap is not None:
             self._fail(run)
-        used = int(scalars[S.HEAP]) - self.block
+        used = int(scalars[S.HEAP]) - self.block - self.store.cell(self.block)
         return Outcome(self._results(), run, report, used)
 
     def _cell(self, number: int) -> int:

@@ -13,7 +13,7 @@ from dlc.targets.sparrow.tensors.contraction import emit_contract
 from dlc.targets.sparrow.tensors.reduction import emit_reduce
 from dlc.typesys.dtypes import DType
 
-_RULES: Mapping[str, Callable[[Body, Tensor], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Body, Tensor], None]] = MappingProxyType(
     {
         "copy": movement.emit_copy,
         "fill": movement.emit_fill,
@@ -56,7 +56,7 @@ def emit_tensor(b: Body, s: Tensor) -> None:
             b.unit.check_dtype(x.dtype, s.loc)
         elif isinstance(x, Reg) and isinstance(x.type, DType):
             b.unit.check_dtype(x.type, s.loc)
-    emit = _RULES.get(s.op)
+    emit = RULES.get(s.op)
     if emit is None:
         raise InternalError(f"no code for `{s.op}`", stage="sparrow", op=s.op)
     emit(b, s)
