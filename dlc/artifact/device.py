@@ -116,6 +116,10 @@ def _program(
     names = [e.name for e in program.entries]
     if sorted(entries) != sorted(names):
         raise ValueError(f"entries {', '.join(entries)}, the program has {', '.join(names)}")
+    for e in program.entries:
+        shapes = [p.shape for p in e.parameters]
+        if shapes != [(str(entries[e.name].block_cells),)]:
+            raise ValueError(f"`{e.name}` takes {entries[e.name].block_cells} cells")
     return SparrowProgram(
         program,
         MappingProxyType(entries),

@@ -16,7 +16,7 @@ from dlc.artifact.load import read_artifact
 from dlc.artifact.manifest import Manifest
 from dlc.artifact.product import Artifact
 from dlc.diag import CompileError
-from dlc.isa.program import Program
+from dlc.isa.program import Entry, Given, Port, Program
 from dlc.isa.spw import write_program
 from dlc.targets.sparrow import (
     Site,
@@ -55,6 +55,14 @@ SITES = (
 )
 
 
+def block_program() -> Program:
+    """A program with an entry that takes a block of as many cells as ENTRY says."""
+    block = Port("block", "i64", (str(ENTRY.block_cells),), Given(1))
+    tree = tree_sum()
+    entry = Entry("total", tree.entries[0].start, (), (block,), (block,))
+    return replace(tree, entries=(entry,))
+
+
 def device(program: Program, twin: bool = True) -> Device:
     made = SparrowProgram(
         program, MappingProxyType({"total": ENTRY}), SITES, MappingProxyType({}),
@@ -74,17 +82,17 @@ def artifact(d: Device) -> Artifact:
 
 @pytest.mark.parametrize("twin", [False, True])
 def test_to_disk_and_back(tmp_path: Path, twin: bool) -> None:
-    made = device(tree_sum(), twin)
+    made = device(block_program(), twin)
     artifact(made).publish(tmp_path / "net")
     names = ["net.dense.spw"] if twin else []
     assert sorted(p.name for p in tmp_path.iterdir()) == [*names, "net.manifest.json", "net.spw"]
     found = device_of(read_artifact(tmp_path / "net"))
     assert found == made
-    assert (tmp_path / "net.spw").read_bytes() == write_program(tree_sum())
+    assert (tmp_path / "net.spw").read_bytes() == write_program(block_program())
 
 
 def test_the_same_device_gives_the_same_manifest() -> None:
-    one, other = (artifact(device(tree_sum())).manifest.text() for _ in range(2))
+    one, other = (artifact(device(block_program())).manifest.text() for _ in range(2))
     assert one == other
 
 
@@ -93,6 +101,8 @@ def test_the_same_device_gives_the_same_manifest() -> None:
     [
         lambda d: d.pop("preset"),
         lambda d: d["program"]["entries"][0].update(name="other"),
+        lambda d: d["program"]["entries"][0].update(cells=2),
+        lambda d: d["program"]["entries"][0].update(dims=[]),
         lambda d: d["program"]["entries"][0]["parameters"][0].update(mode="by name"),
         lambda d: d["program"]["entries"][0]["parameters"][0].update(type={"is": "Nothing"}),
         lambda d: d["program"]["entries"][0]["results"][0].update(parameter=3),
@@ -103,7 +113,7 @@ def test_the_same_device_gives_the_same_manifest() -> None:
     ],
 )
 def test_a_manifest_that_does_not_fit(change: Callable[[dict[str, Any]], object]) -> None:
-    made = artifact(device(tree_sum()))
+    made = artifact(device(block_program()))
     told = copy.deepcopy(dict(made.manifest.device or {}))
     change(told)
     wrong = replace(made, manifest=replace(made.manifest, device=MappingProxyType(told)))
@@ -113,11 +123,11 @@ def test_a_manifest_that_does_not_fit(change: Callable[[dict[str, Any]], object]
 
 
 def test_programs_that_cannot_be_used() -> None:
-    made = artifact(device(tree_sum()))
+    made = artifact(device(block_program()))
     with pytest.raises(CompileError) as e:
         device_of(made.with_contents({"program": made.contents["program"][:-1]}))
     assert e.value.diagnostics[0].code == "E0805"
-    other = write_program(replace(tree_sum(), isa="0" * 64))
+    other = write_program(replace(block_program(), isa="0" * 64))
     with pytest.raises(CompileError) as e:
         device_of(made.with_contents({"program": other}))
     assert e.value.diagnostics[0].code == "E0806"
