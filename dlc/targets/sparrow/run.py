@@ -13,9 +13,10 @@ from dlc.evaluate.arguments import Arguments
 from dlc.ir.core import Function, Region, Value
 from dlc.isa.cost.measure import resume_measured
 from dlc.isa.cost.report import Report
-from dlc.isa.layout import SPACE_SHIFT, S
+from dlc.isa.layout import SPACE_SHIFT, D, S
 from dlc.isa.machine import FUEL, Engine, Machine, Run
 from dlc.isa.program import Program
+from dlc.isa.state import read_packed
 from dlc.targets.sparrow.pool import LIMIT
 from dlc.targets.sparrow.program import SparrowEntry, SparrowProgram
 from dlc.targets.sparrow.values import Full, Store, closed, get, put
@@ -28,6 +29,12 @@ _STATUS = {
     "out_of_memory": "arena", "stack_overflow": "arena",
 }  # fmt: skip
 """Statuses of the machine's own traps; any other one is a bug of the compiler."""
+
+
+_INDEXED = {
+    "gather": "a", "igather": "a", "scatter": "d", "scatter.add": "d", "scatter.max": "d",
+}  # fmt: skip
+"""Instructions with indices in operand `b`, and the operand whose rows these are."""
 
 
 class SparrowError(Exception):
@@ -279,10 +286,22 @@ class _Call:
         line, column = (run.mark.line, run.mark.column) if run.mark else (0, 0)
         file = run.mark.file if run.mark else ""
         doc = next(t.doc for t in self.machine.isa.traps if t.name == run.trap)
-        error = SparrowError(status, file, line, column, 0, 0, doc)
+        error = SparrowError(status, file, line, column, *self._bad_index(run), doc)
         if status == "arena":
             raise _Short(error)
         raise error
+
+    def _bad_index(self, run: Run) -> tuple[int, int]:
+        """The first index that a gather or scatter refused, and the rows that there are."""
+        decoded = self.machine.text[run.word]
+        table = _INDEXED.get(decoded.instruction.mnemonic)
+        if table is None or run.trap != "out_of_bounds":
+            return 0, 0
+        tensors = self.machine.state.T.tolist()
+        rows = int(tensors[decoded[table]][D.SHAPE])
+        indices = read_packed(self.machine.state, tensors[decoded["b"]])
+        bad = indices[(indices < 0) | (indices >= rows)]
+        return (int(bad[0]), rows) if bad.size else (0, 0)
 
     def _told(self, x: int | str) -> int:
         return int(self.machine.state.r[int(x[1:])]) if isinstance(x, str) else x
