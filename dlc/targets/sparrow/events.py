@@ -7,7 +7,7 @@ queue: the list of the forward pass is also the mask of the derivative (only lis
 cotangent are needed, because the mask is `x > 0`) and the rows of the weight gradient.
 
 Nothing is known across calls, branches and loops, whose code has the queues to itself, nor in
-functions that take addresses of their own slots.
+functions that take addresses of their own slots or copy addresses.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dlc.memory.form import (
     ListPush,
     Map,
     MapArg,
+    Move,
     Place,
     Reg,
     Slot,
@@ -31,7 +32,7 @@ from dlc.memory.form import (
     Tensor,
     View,
 )
-from dlc.memory.frame import nested, statements
+from dlc.memory.frame import nested, statements, writes
 from dlc.typesys.dims import ONE, Dim
 
 QUEUES = range(15)
@@ -78,7 +79,10 @@ class Events:
 
     @staticmethod
     def of(fn: BFunction) -> Events:
-        return Events(not any(isinstance(s, Address) for s in statements(fn.body)))
+        def takes_address(s: Statement) -> bool:
+            return isinstance(s, Address) or (isinstance(s, Move) and s.dst.type == "place")
+
+        return Events(not any(map(takes_address, statements(fn.body))))
 
     # -- moving on
 
@@ -93,6 +97,10 @@ class Events:
         if nested(s) or isinstance(s, (Call, ListPush)):
             self.clear()
             return
+        changed = {r for r in writes(s) if isinstance(r, Reg)}
+        for known in (self.sparse, self.positive):
+            for v in [v for v in known if v.place in changed or _mentions(v, changed)]:
+                del known[v]
         for place in written(s):
             for known in (self.sparse, self.positive):
                 for v in [v for v in known if v.place == place]:
@@ -112,8 +120,9 @@ class Events:
         made: dict[MapArg, EventList] = {}
         for v, r in zip(s.outs, s.results, strict=True):
             source = _rectified(s, r)
-            if source is not None and is_vector(v):
-                found = self.sparse[v] = EventList()
+            flat = whole(v)
+            if source is not None and flat is not None:
+                found = self.sparse[flat] = EventList()
                 made[source] = found
         for v, r in zip(s.outs, s.results, strict=True):
             if r in made and v not in self.sparse and is_vector(v):
@@ -239,6 +248,20 @@ def _sums_over(spec: str, is_first: bool, axis: int) -> bool:
     first, second = operands.split(",")
     matrix, vector = (first, second) if is_first else (second, first)
     return len(matrix) == 2 and vector == matrix[axis] and result == matrix[1 - axis]
+
+
+def _mentions(v: View, registers: set[Reg]) -> bool:
+    return any(r in registers for r, _ in v.terms)
+
+
+def whole(v: View) -> View | None:
+    """All elements of a dense view of f32, as a vector."""
+    if v.dtype.name != "f32" or not v.is_contiguous:
+        return None
+    size = ONE
+    for n in v.shape:
+        size = size * n
+    return View(v.place, v.dtype, (size,), (ONE,), v.base, v.terms)
 
 
 def is_vector(v: View) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlc.isa.builder import Label
 from dlc.memory.form import Tensor, View, row_major
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar
+from dlc.targets.sparrow.events import whole
 from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, rounded
 from dlc.targets.sparrow.tensors.elements import Elements, product
@@ -20,6 +21,9 @@ from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, DType
 
 BYTE = 256
+WORTH = 128
+"""Products that an active element must lead to before its list pays: fewer leave most processing
+elements idle, while the dense instruction keeps all of them busy."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ def emit_convolution(b: Body, s: Tensor) -> None:
         fill_window(b, windows[result], b.c.real(0.0))
     conv = _Convolution(_geometry(s, x, w.shape[2:], y), groups, **windows)
     if conv.g.fits_instruction:
-        _by_instruction(b, s.op, conv)
+        listed = s.op == "conv" and not b.unit.options.dense and _is_sparse(b, x)
+        _by_instruction(b, s.op, conv, listed)
     else:
         _by_loops(b, result, conv)
     if to.dtype != F32:
@@ -120,8 +125,17 @@ def _step(b: Body, w: Window, at: Int, i: Int, size: Dim) -> Int:
     return d
 
 
-def _by_instruction(b: Body, op: str, k: _Convolution) -> None:
-    """One instruction for each group of each sample."""
+def _is_sparse(b: Body, x: View) -> bool:
+    """Whether the input is a rectified image that is not so large that a channel's events may not
+    fit a queue."""
+    flat = whole(x)
+    plane = product(x.shape[2:])
+    small = plane.is_constant and plane.constant <= b.unit.options.queue
+    return small and flat is not None and b.events.sparse.get(flat) is not None
+
+
+def _by_instruction(b: Body, op: str, k: _Convolution, listed: bool = False) -> None:
+    """One instruction for each group of each sample; `listed`: for each channel, by its events."""
     c, g = b.c, k.g
     channels, outputs = k.w.shape[1], k.y.shape[1] // k.groups
     image, plane = product(g.input), product(g.output)
@@ -133,13 +147,61 @@ def _by_instruction(b: Body, op: str, k: _Convolution) -> None:
         y_at = _step(b, k.y, k.y.address, sample, k.y.shape[1] * plane)
         y_at = _step(b, k.y, y_at, group, outputs * plane)
         w_at = _step(b, k.w, k.w.address, group, outputs * channels * product(g.window))
+        at, numbers = (x_at, w_at, y_at), (sy, sx, py, px)
+        few, done = c.label(), c.label()
+        if listed:
+            with c.scope():
+                rows = b.dim(outputs * product(g.window))
+                c.branch("blt", rows, c.number(WORTH), few)
+            with c.scope():
+                _by_events(b, k, at, numbers)
+            c.jump(done)
+        c.place(few)
+        _whole_planes(b, op, k, at, numbers)
+        c.place(done)
+
+
+def _whole_planes(
+    b: Body,
+    op: str,
+    k: _Convolution,
+    at: tuple[Int, Int, Int],
+    numbers: tuple[int, int, int, int],
+) -> None:
+    """One instruction."""
+    g = k.g
+    channels, outputs = k.w.shape[1], k.y.shape[1] // k.groups
+    x_at, w_at, y_at = at
+    sy, sx, py, px = numbers
+    with b.c.scope():
         x = b.describe(_plane(k.x, x_at, (channels,), g.input)).number
         w = b.describe(_plane(k.w, w_at, (outputs, channels), g.window)).number
         y = b.describe(_plane(k.y, y_at, (outputs,), g.output)).number
-        d, a, e = {"conv": (y, x, w), "conv_input_grad": (x, y, w), "conv_weight_grad": (w, x, y)}[
-            op
-        ]
-        c.emit(_INSTRUCTION[op], d=d, a=a, b=e, sy=sy, sx=sx, py=py, px=px)
+        orders = {"conv": (y, x, w), "conv_input_grad": (x, y, w), "conv_weight_grad": (w, x, y)}
+        d, a, e = orders[op]
+        b.c.emit(_INSTRUCTION[op], d=d, a=a, b=e, sy=sy, sx=sx, py=py, px=px)
+
+
+def _by_events(
+    b: Body, k: _Convolution, at: tuple[Int, Int, Int], numbers: tuple[int, int, int, int]
+) -> None:
+    """Channel by channel: the list of its active elements, and what each adds to the output. Every
+    output element is added up in the order of the dense instruction."""
+    c, g = b.c, k.g
+    x_at, w_at, y_at = at
+    sy, sx, py, px = numbers
+    channels, outputs = k.w.shape[1], k.y.shape[1] // k.groups
+    image, window = product(g.input), product(g.window)
+    y = b.describe(_plane(k.y, y_at, (outputs,), g.output)).number
+    zero = c.real(0.0).number
+    with c.count(b.dim(channels)) as ch, c.scope():
+        plane = _plane(k.x, _step(b, k.x, x_at, ch, image), (ONE,), g.input)
+        x = b.describe(plane).number
+        w = _plane(k.w, _step(b, k.w, w_at, ch, window), (outputs, ONE), g.window)
+        t = b.describe(replace(w, strides=(channels * window, *w.strides[1:]))).number
+        queue = b.events.spare()
+        c.emit("ev.nz", q=queue, a=x, b=zero)
+        c.emit("ev.conv", d=y, a=x, b=t, c=queue, sy=sy, sx=sx, py=py, px=px)
 
 
 def _by_loops(b: Body, result: str, k: _Convolution) -> None:

@@ -34,6 +34,9 @@ export fn unmasked(w: f32[H, I], v: f32[H, H], x: f32[I]) -> (f32[H], f32[H]):
     d = column_sums(v, h)
     return select_above(w @ x, d), d
 
+export fn image(k: f32[O, C, 3, 3], x: f32[C, 6, 5]) -> f32[O, 6, 5]:
+    return conv2d(relu(x), k, pad=1)
+
 fn column_sums(v: f32[N, N], h: f32[N]) -> f32[N]:
     return transpose(v) @ h
 
@@ -124,3 +127,17 @@ def test_a_cotangent_that_others_read_is_whole() -> None:
     mine = called(EVENTS, "unmasked", args)
     for a, b in zip(mine.results, run(MODULE, "unmasked", args), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [2, 20])
+def test_convolutions_over_active_elements(outputs: int) -> None:
+    """Only where an element leads to enough products for its list to pay."""
+    k, x = (RNG.standard_normal(s).astype(np.float32) for s in ((outputs, 3, 3, 3), (3, 6, 5)))
+    mine, twin = called(EVENTS, "image", [k, x]), called(DENSE, "image", [k, x])
+    assert np.array_equal(mine.results[0], twin.results[0])
+    (want,) = run(MODULE, "image", [k, x])
+    np.testing.assert_allclose(mine.results[0], want, rtol=1e-4, atol=1e-5)
+    if outputs == 20:
+        assert macs(mine) == int((x > 0).sum()) * outputs * 9
+    else:
+        assert macs(mine) == macs(twin)
