@@ -76,13 +76,21 @@ class Adder:
     def __init__(self, b: Builder, sweeps: Sweeps) -> None:
         self.b, self.sweeps = b, sweeps
 
-    def add(self, number: int, acc: Value) -> Value:
-        """Accumulator `number` with everything added."""
+    def add(self, number: int, acc: Value | None) -> Value:
+        """Accumulator `number` with everything added; without a value to begin with, it begins with
+        the first sum."""
         for part, case in enumerate(self.sweeps.rec.cases):
             for c in case.added[number]:
                 self.b.loc = c.op.loc
-                acc = self.contribution(part, c, acc)
-        return acc
+                if acc is None and c.kind == "sum":
+                    acc = self.sum(part, c.values[0])
+                else:
+                    acc = self.contribution(part, c, acc or self.zeros(number))
+        return acc or self.zeros(number)
+
+    def zeros(self, number: int) -> Value:
+        rec = self.sweeps.rec
+        return self.b.full(0, rec.params[rec.roles.acc[number][0]].tensor)
 
     def rows(self, part: int) -> RowBuilder:
         return RowBuilder(self.b, self.sweeps.parts[part].rows.count)

@@ -18,7 +18,7 @@ from dlc.ir.rewrite import rewrite_function
 from dlc.ops.build import Builder
 from dlc.ops.card import Batched, NotBatchable
 from dlc.passes.effects import Effects
-from dlc.passes.levels.pairs import only_from, recursive, second_of
+from dlc.passes.levels.pairs import given_zeros, only_from, recursive, second_of
 from dlc.passes.levels.recursion import Recursion, first_half, second_half, without_unread
 from dlc.passes.levels.schedule import Schedule, Visits, schedule_function
 from dlc.passes.levels.specialise import Refused
@@ -139,8 +139,9 @@ class _Batcher:
         """The second half: takes the schedule and the residuals instead of the structure."""
         assert first.shape is not None
         kept = [() for _ in rec.cases]
+        zeros = given_zeros(self.module, rec)
         return write_sweeps(
-            rec, first.shape, first.tables, kept, effects, self.module.types
+            rec, first.shape, first.tables, kept, effects, self.module.types, zeros
         ).functions
 
     # -- callers
@@ -148,10 +149,11 @@ class _Batcher:
     def relink(self, first: Recursion, second: Recursion | None, made: _Level) -> None:
         """Everyone else calls the level forms."""
         names = [rec.fn.name for rec in (first, second) if rec is not None]
+        zeros = given_zeros(self.module, second) if second is not None else frozenset[int]()
         changed: list[Function] = []
         for fn in self.module.functions.values():
             if fn.name not in names:
-                new = _Relink(fn, first, second, made).run()
+                new = _Relink(fn, first, second, made, zeros).run()
                 if new is not None:
                     changed.append(new)
         if first.fn.attrs.get("public") is True:
@@ -174,9 +176,15 @@ class _Relink:
     """One caller."""
 
     def __init__(
-        self, fn: Function, first: Recursion, second: Recursion | None, made: _Level
+        self,
+        fn: Function,
+        first: Recursion,
+        second: Recursion | None,
+        made: _Level,
+        zeros: frozenset[int],
     ) -> None:
         self.fn, self.first, self.second, self.made = fn, first, second, made
+        self.zeros = zeros
         self.names = DimNames.of(fn)
         self.given: dict[Value, tuple[tuple[Value, ...], tuple[Dim, ...]]] = {}
         self.hit = False
@@ -214,7 +222,8 @@ class _Relink:
         self.hit = True
         nodes = self.second.roles.nodes
         more, dims = self.given[op.operands[nodes[0]]]
-        rest = tuple(v for i, v in enumerate(op.operands) if i not in nodes)
+        gone = {*nodes, *self.zeros}
+        rest = tuple(v for i, v in enumerate(op.operands) if i not in gone)
         attrs = freeze_attrs({"fn": sweep_name(self.second.fn), "dims": (*op.attr_dims(), *dims)})
         return Op("call", (*rest, *more), op.results, attrs, (), (), op.loc)
 

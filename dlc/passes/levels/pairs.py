@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dlc.ir.core import Function, Module, Op, Region, Value, walk
 from dlc.passes.effects import calls
 from dlc.passes.levels.recursion import Recursion
+from dlc.typesys.types import TensorType
 
 
 def recursive(module: Module) -> tuple[str, ...]:
@@ -56,6 +57,25 @@ def users(r: Region, v: Value) -> Iterator[Op]:
     for op in walk(r):
         if v in op.operands:
             yield op
+
+
+def given_zeros(module: Module, rec: Recursion) -> frozenset[int]:
+    """The accumulators that every call from outside begins with zeros."""
+    found = {p for p, _ in rec.roles.acc if isinstance(rec.params[p].type, TensorType)}
+    for fn, op in outside_calls(module, rec.fn.name):
+        makers = {v: o for o in walk(fn.body) for v in o.results}
+        found = {p for p in found if _is_zero(op.operands[p], makers)}
+    return frozenset(found)
+
+
+def _is_zero(v: Value, makers: Mapping[Value, Op]) -> bool:
+    op = makers.get(v)
+    while op is not None and op.name == "broadcast":
+        op = makers.get(op.operands[0])
+    if op is None or op.name != "const":
+        return False
+    x = op.attrs["value"]
+    return isinstance(x, (int, float)) and x == 0
 
 
 def only_from(module: Module, first: Recursion, second: Recursion) -> bool:

@@ -46,11 +46,13 @@ def write_sweeps(
     kept: Sequence[Sequence[Value]],
     effects: Effects,
     types: Mapping[str, AdtDecl],
+    zeros: frozenset[int] = frozenset(),
 ) -> Written:
     """A half over a schedule of this shape. `tables` are the leaves of each case; without them they
-    are the schedule's fields. Raises Refused, NotBatchable."""
+    are the schedule's fields. Accumulators in `zeros` begin with nothing and are no parameters.
+    Raises Refused, NotBatchable."""
     fn, roles, first = rec.fn, rec.roles, tables is None
-    own = [p for i, p in enumerate(fn.params) if i not in roles.nodes]
+    own = [p for i, p in enumerate(fn.params) if i not in roles.nodes and i not in zeros]
     flat = [] if tables is None else [x.value for t in tables for x in t.values()]
     names = tuple(d.name or "" for d in shape.dims)
     scheduled = shape.values(payload=first)
@@ -71,11 +73,13 @@ def write_sweeps(
     out = {r: sweeps.result(r) for r in roles.up}
     add = Adder(b, sweeps)
     for n, (p, r) in enumerate(roles.acc):
-        out[r] = add.add(n, params[fn.params[p]])
+        out[r] = add.add(n, params.get(fn.params[p]))
     order = [*roles.up, *(r for _, r in roles.acc)] if first else range(len(fn.result_types))
     made = [{x: sweeps.table(n, x) for x in xs} for n, xs in enumerate(kept)]
     results = [*(out[r] for r in order), *(x.value for t in made for x in t.values())]
-    pairs = tuple((own.index(fn.params[p]), list(order).index(r)) for p, r in roles.acc)
+    pairs = tuple(
+        (own.index(fn.params[p]), list(order).index(r)) for p, r in roles.acc if p not in zeros
+    )
     attrs: dict[str, Attr] = {"inout": pairs} if pairs else {}
     name, dims = sweep_name(fn), (*fn.dims, *names)
     main = b.function(name, dims, b.return_(*results), attrs=attrs, loc=fn.loc)
