@@ -52,8 +52,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0617",
         "not a program",
-        "A program is a file of text, `*.dl`, or a model in ONNX, `*.onnx`. Models of other formats "
-        "are exported as ONNX first; files of weights are given to a program.",
+        "A program is a file of text, `*.dl`, or a model in ONNX, `*.onnx`. Models of other "
+        "formats are exported as ONNX first; files of weights are given to a program.",
         shown_by="tests/unit/driver/test_front.py::test_what_is_no_program",
     ),
     Code(

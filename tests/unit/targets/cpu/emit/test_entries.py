@@ -58,8 +58,9 @@ class Raw:
 
     def __call__(self, flat: Flat, dims: int = 2) -> tuple[str, ErrorRecord, int]:
         library, symbol = self.compiled.library, self.compiled.emitted.entries["main"]
-        function = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4, ctypes.c_int64,
-                                    ctypes.c_int64, ctypes.c_void_p)(library.address(symbol))  # fmt: skip
+        pointers, size_t = [ctypes.c_void_p] * 4, ctypes.c_int64
+        kind = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, size_t, size_t, ctypes.c_void_p)
+        function = kind(library.address(symbol))
         args = (ctypes.c_void_p * 1)(ctypes.addressof(flat.record))
         out = np.zeros(1, np.int32)
         outs = (ctypes.c_void_p * 1)(out.ctypes.data)
