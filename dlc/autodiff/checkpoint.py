@@ -28,7 +28,7 @@ from dlc.ir.names import DimNames, defined_dims
 from dlc.ir.rewrite import Substitution, all_dims, copy_function, free_values, used_dims
 from dlc.ops.build import Builder
 from dlc.typesys.dims import Dim
-from dlc.typesys.dtypes import BOOL, F64, I32
+from dlc.typesys.dtypes import BOOL, F32, I32
 from dlc.typesys.types import SCALAR_I32, Type, type_symbols
 
 Allows = Callable[[Node], bool]
@@ -169,9 +169,10 @@ class _Chunk:
 
 
 def _root(b: Builder, n: Value) -> Value:
-    """The least whole number from sqrt(n) up, at least 1."""
+    """The least whole number from sqrt(n) up, at least 1; beyond 2^24 it may be one off, which
+    chunks may. f32 because every target has it."""
     t = n.tensor.dtype
-    root = b.emit("ceil", b.emit("sqrt", b.emit("convert", n, dtype=F64)))
+    root = b.emit("ceil", b.emit("sqrt", b.emit("convert", n, dtype=F32)))
     return b.emit("max", b.emit("convert", root, dtype=t), b.scalar(1, t))
 
 

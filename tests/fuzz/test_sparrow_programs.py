@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlc.diag import CompileError
 from dlc.evaluate import run
 from dlc.ir.printer import print_module
 from dlc.ir.reader import read_module
@@ -70,8 +71,16 @@ def test_some_random_modules(kind: str) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("chunk", range(6))
 def test_sixty_programs(chunk: int) -> None:
+    """A program that computes in f64 is refused, and no other."""
+    refused = 0
     for seed in range(30_000 + chunk * CHUNK, 30_000 + (chunk + 1) * CHUNK):
-        agrees(seed, chunk % 3 == 2)
+        try:
+            agrees(seed, chunk % 3 == 2)
+        except CompileError as e:
+            assert [d.code for d in e.diagnostics] == ["E0640"], e
+            assert "f64" in generated.generate.program(seed, generated.SIZE).source
+            refused += 1
+    assert refused <= CHUNK // 2
 
 
 @pytest.mark.full

@@ -33,7 +33,7 @@ BACKBONE = ROOT / "samples" / "backbone.onnx"
 
 FAMILIES = {
     # module of ONNX's cases -> how many of its cases at least must be said
-    "add": 8, "averagepool": 12, "batchnormalization": 4, "cast": 30, "clip": 6, "concat": 9,
+    "add": 8, "averagepool": 12, "batch_normalization": 4, "cast": 30, "clip": 6, "concat": 9,
     "conv": 5,
     "cumsum": 4, "einsum": 5, "expand": 2, "flatten": 5, "gather": 3, "gathernd": 2, "gemm": 10,
     "gru": 3, "if_": 1, "layernormalization": 20, "lstm": 3, "matmul": 5, "maxpool": 8,
