@@ -2,14 +2,10 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.setup-stamp
-PYTEST_ARGS ?= -q -n auto
-# The core of every area; `make test` runs all tests, which takes longer than a CI run should.
-CI_TESTS := tests/laws/test_autodiff.py tests/laws/test_passes.py tests/programs/test_samples.py \
-	tests/programs/test_docs.py tests/programs/test_gradients_native.py tests/fuzz/test_programs.py \
-	tests/unit/ir tests/unit/evaluate tests/unit/diag tests/unit/cli/test_values.py
+PYTEST_ARGS ?= -q -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test ci fast check bench bless docs clean
+.PHONY: help setup demo test fast check bench bless docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,9 +22,6 @@ demo: $(STAMP) ## real trees through a C program without Python, against numpy
 
 test: $(STAMP) ## all tests, the long ones included
 	$(PY) -m pytest $(PYTEST_ARGS) --full
-
-ci: $(STAMP) ## the tests that continuous integration runs
-	$(PY) -m pytest $(PYTEST_ARGS) $(CI_TESTS)
 
 fast: $(STAMP) ## the tests of the fast tier
 	$(PY) -m pytest $(PYTEST_ARGS)
