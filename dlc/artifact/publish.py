@@ -3,7 +3,9 @@
 A group is written into a staging folder beside its target, flushed to disk, and committed by one
 rename of that folder. Then the files move to their places, the manifest last. Whoever is
 interrupted before the rename leaves the old group as it was; after it, whoever comes next (a reader
-through `recover`, or another writer) finishes the move."""
+through `recover`, or another writer) finishes the move. From the rename to the last move a writer
+holds a lock on the target's folder, which the system releases when its process ends; so the files
+of two writers never mix."""
 
 from __future__ import annotations
 
@@ -11,13 +13,17 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from dlc.diag import CompileError, error
 
+try:
+    import fcntl
+except ImportError:  # a system without POSIX locks: writers there must not share a folder
+    fcntl = None
+
 STAGING, COMMITTED = ".staging-", ".committed"
-TRIES = 100
 
 
 def publish(
@@ -52,14 +58,17 @@ def _publish(
                 os.chmod(staging / file, 0o777 & ~_umask())
         _write(staging / _LAST, last.encode())
         _flush_folder(staging)
-        _commit(staging, committed, folder, name)
+        with _locked(folder):
+            _finish(folder, committed)
+            os.rename(staging, committed)
+            _flush_folder(folder)
+            try:
+                _finish(folder, committed)
+            except KeyboardInterrupt:
+                _finish(folder, committed)
+                raise
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
-        raise
-    try:
-        recover(folder, name)
-    except KeyboardInterrupt:
-        recover(folder, name)
         raise
 
 
@@ -74,39 +83,43 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(f.fileno())
 
 
-def _commit(staging: Path, committed: Path, folder: Path, name: str) -> None:
-    """Renames the staging folder; another writer's group is moved out of the way first."""
-    for _ in range(TRIES):
-        try:
-            os.rename(staging, committed)
-        except OSError:
-            if not committed.is_dir():
-                raise
-            recover(folder, name)
-            continue
-        _flush_folder(folder)
-        return
-    raise OSError(f"{committed.name} does not go away")
-
-
 def recover(folder: Path, name: str) -> None:
     """Finishes what an interrupted writer had committed."""
     committed = folder / f".{name}{COMMITTED}"
+    if committed.is_dir():
+        with _locked(folder):
+            _finish(folder, committed)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Generator[None]:
+    """Holds the folder's lock. File systems without locks are used without."""
+    if fcntl is None:
+        yield
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _finish(folder: Path, committed: Path) -> None:
+    """Moves the committed files to their places; the caller holds the lock."""
     if not committed.is_dir():
         return
-    try:
+    last = ""
+    with contextlib.suppress(FileNotFoundError):
         last = (committed / _LAST).read_text()
-        waiting = sorted(p.name for p in committed.iterdir() if p.name != _LAST)
-    except FileNotFoundError:  # another process finished it
-        last, waiting = "", []
+    waiting = sorted(p.name for p in committed.iterdir() if p.name != _LAST)
     for file in [*(f for f in waiting if f != last), *(f for f in waiting if f == last)]:
-        with contextlib.suppress(FileNotFoundError):  # another process moved it
-            os.replace(committed / file, folder / file)
+        os.replace(committed / file, folder / file)
     _flush_folder(folder)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(committed / _LAST)
-    with contextlib.suppress(OSError):
-        os.rmdir(committed)
+    os.rmdir(committed)
 
 
 def _remove_stale(folder: Path, name: str) -> None:

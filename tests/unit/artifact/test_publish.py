@@ -120,6 +120,7 @@ def test_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WRITER = """
+import os
 import sys
 from pathlib import Path
 from dlc.artifact.publish import publish
@@ -128,7 +129,7 @@ print("ready", flush=True)
 i = 0
 while True:
     i += 1
-    data = str(i).encode() * 2000
+    data = f"{os.getpid()} {i}".encode() * 2000
     publish(folder, "net", {f"net.{k}": data for k in range(6)} | {"net.json": data}, "net.json")
 """
 
@@ -168,4 +169,6 @@ def test_two_writers(tmp_path: Path) -> None:
     errors = [w.communicate()[1] for w in writers]
     assert errors == [b"", b""]
     recover(tmp_path, "net")
-    assert len(list(tmp_path.glob("net.*"))) == 7
+    found = [p.read_bytes() for p in tmp_path.glob("net.*")]
+    assert len(found) == 7
+    assert len(set(found)) == 1, "files of two groups"
