@@ -49,6 +49,13 @@ def test_commands(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert run(args) == 0
 
 
+def saved_programs(page: str) -> dict[str, str]:
+    """The programs of a page that its text gives a file name to: "(save it as `step.dl`)"."""
+    text = next(p for p in PAGES if p.name == page).read_text()
+    found = re.finditer(r"\(save it as `(\w+\.dl)`\)[^`]*```dl\n(.*?)```", text, re.S)
+    return {m.group(1): m.group(2) for m in found}
+
+
 @pytest.mark.parametrize(
     ("name", "text"), blocks("python"), ids=lambda x: x if ":" in x[:40] else ""
 )
@@ -56,5 +63,7 @@ def test_python(name: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
     if "import dlc" not in text:
         pytest.skip("not a program")
     source = text.replace('"samples/', f'"{ROOT}/samples/')
+    for file, program in saved_programs(name.partition(":")[0]).items():
+        (tmp_path / file).write_text(program)
     monkeypatch.chdir(tmp_path)
     exec(compile(source, name, "exec"), {})
