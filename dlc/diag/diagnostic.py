@@ -79,14 +79,21 @@ def warning(code: str, message: str, span: Span | None = None, label: str = "") 
 
 
 class CompileError(Exception):
-    """The user's program (or file, or option) is wrong; `diagnostics` say where and what to do."""
+    """The user's program (or file, or option) is wrong; `diagnostics` say where and what to do.
+
+    As text: a line for each, `model.dl:3:9: E0201: no name …`, and its remedies below it."""
 
     diagnostics: tuple[Diagnostic, ...]
 
     def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
         found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
         self.diagnostics = found
-        super().__init__("; ".join(f"{d.code}: {d.message}" for d in found))
+        super().__init__("\n".join(map(_in_words, found)))
+
+
+def _in_words(d: Diagnostic) -> str:
+    place = "" if d.primary is None else f"{d.primary.span}: "
+    return "\n  help: ".join([f"{place}{d.code}: {d.message}", *(h.text for h in d.helps)])
 
 
 class InternalError(Exception):

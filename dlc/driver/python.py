@@ -101,7 +101,10 @@ def build(
         entries=None if entries is None else tuple(entries),
     )
     texts = {n: SourceFile(f"{n}.dl", _text(n, t)) for n, t in (modules or {}).items()}
-    return compile_source(_source(source, name), o, weights, modules=texts)
+    try:
+        return compile_source(_source(source, name), o, weights, modules=texts)
+    except CompileError as e:  # the program is wrong: where in the compiler tells nobody anything
+        raise e.with_traceback(None) from None
 
 
 def _target(target: str) -> tuple[Where, str]:
