@@ -208,7 +208,7 @@ static void trees(void) {
     net_mirror_in in = net_mirror_input();
     net_mirror_out out = net_mirror_output();
     int32_t tags[5] = {NET_TREE_LEAF, NET_TREE_LEAF, NET_TREE_LEAF, NET_TREE_NODE, NET_TREE_NODE};
-    int32_t children[4] = {1, 2, 0, 3}, words[3] = {1, 2, 3};
+    int32_t children[4] = {1, 2, 0, 3}, words[4] = {1, 2, 3, 4};
     int32_t new_tags[5], new_children[4], new_words[3];
     int i;
 
@@ -251,6 +251,22 @@ static void trees(void) {
     tags[2] = NET_TREE_LEAF;
     in.t.root = 5;
     say("root", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
+    in.t.root = 3;
+    say("root inside", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
+    in.t.root = -1;
+    say("no root", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
+    in.t.root = 4;
+    tags[3] = NET_TREE_LEAF;
+    in.t.child_count = 2;
+    in.t.Leaf_word.rows = 4;
+    say("orphan", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
+    tags[3] = NET_TREE_NODE;
+    in.t.child_count = 4;
+    in.t.Leaf_word.rows = 3;
+    in.t.nodes = 0;
+    in.t.root = -1;
+    say("nothing", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);
+    in.t.nodes = 5;
     in.t.root = 4;
     in.t.Leaf_word.rows = 2;
     say("rows", net_mirror(&in, &out, arena, ARENA, NULL, &error), &error);

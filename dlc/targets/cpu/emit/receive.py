@@ -1,10 +1,11 @@
 """Structures coming in: flat arrays (see `schema`) become records and lists in the heap.
 
 One pass over the nodes checks every tag, child and row: a child lies before its parent, has the
-right type and no other parent, so the value is a tree. A failure is the status `struct`: `got` is
-what was found, `want` what would do. For a child out of order that is the largest number, for a tag
-the first that may stand there; for a second parent `got` is the node. Tensors of records stay where
-the caller has them.
+right type and no other parent, so the value is a tree; every node but the root, the last one, has a
+parent. A failure is the status `struct`: `got` is what was found, `want` what would do. For a child
+out of order that is the largest number, for a tag the first that may stand there; for a second
+parent `got` is the node; for nodes without a parent both are numbers of nodes. Tensors of records
+stay where the caller has them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from dlc.typesys.dims import Dim
 from dlc.typesys.types import AdtType, ListType
 
 Lookup = Callable[[str], Value]
+Check = Callable[[Value, Operand, Operand, str], None]
 _NULL = Value("ptr", "null")
 
 
@@ -61,7 +63,7 @@ class Reader:
         schema: Schema,
         cursors: Value,
         place: tuple[Operand, Operand],
-        check: Callable[[Value, Operand, Operand, str], None],
+        check: Check,
         need: Callable[[Value], None],
         stride: int,
     ) -> None:
@@ -120,9 +122,19 @@ class Reader:
 
     # -- structure
 
+    @property
+    def used(self) -> Value:
+        """The cursor of `children`."""
+        return self._cursor(self.own + len(self.schema.leaves))
+
+    @property
+    def parents(self) -> Value:
+        """Number of nodes that have a parent."""
+        return self._cursor(self.own + len(self.schema.leaves) + 1)
+
     def _next_child(self) -> Value:
         f = self.f
-        at = self._cursor(self.own + len(self.schema.leaves))
+        at = self.used
         i = f.load(INDEX, at)
         n = self.get(CHILD_COUNT, INDEX)
         self.check(f.icmp("slt", i, n), n, f.add(i, 1), "too few children")
@@ -149,6 +161,7 @@ class Reader:
         free = f.icmp("eq", f.load("i32", mark), 0)
         self.check(free, i, 0, "a node with two parents")
         f.store(Value("i32", "1"), mark)
+        f.store(f.add(f.load(INDEX, self.parents), 1), self.parents)
         return record
 
     def read_list(
@@ -318,8 +331,8 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
     schema = unit.schema
     items, own = own_leaves(t) if isinstance(t, ListType) else (None, ())
     total = len(own) + len(schema.leaves)
-    cursors = f.alloca(INDEX, total + 1, 8)
-    for k in range(total + 1):
+    cursors = f.alloca(INDEX, total + 2, 8)
+    for k in range(total + 2):
         f.store(f.index(0), f.gep(INDEX, cursors, k))
     type_dims = TypeDims(schema)
     dims = f.alloca(INDEX, max(1, type_dims.count), 8)
@@ -355,8 +368,11 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
     count, length = reader.get(NODES, INDEX), reader.get(LENGTH, INDEX)
     if isinstance(t, AdtType):
         check(f.icmp("eq", length, -1), length, -1, "a list where none is wanted")
-        root = reader.get(ROOT, INDEX)
+        check(f.icmp("sgt", count, 0), count, 1, "a value without nodes")
+        root, last = reader.get(ROOT, INDEX), f.sub(count, 1)
+        check(f.icmp("eq", root, last), root, last, "a root that is not the last node")
         handle = reader.node(schema, t, root, count, nodes)
+        _all_have_parents(f, reader, last, check)
     else:
         assert items is not None
         ok = f.icmp("ule", length, context.MAX_DIM)
@@ -364,20 +380,21 @@ def receive(b: Body, t: AdtType | ListType, value: Value, name: str) -> Value:
         handle = reader.read_list(
             schema, items, length, count, nodes, 0, lambda n: b.dim(Dim.sym(n))
         )
+        _all_have_parents(f, reader, count, check)
     _all_consumed(f, reader, total, cursors, check)
     f.store(_NULL, argument)
     return handle
 
 
-def _all_consumed(
-    f: Builder,
-    reader: Reader,
-    total: int,
-    cursors: Value,
-    check: Callable[[Value, Operand, Operand, str], None],
-) -> None:
+def _all_have_parents(f: Builder, reader: Reader, want: Value, check: Check) -> None:
+    """No node may be left over."""
+    have = f.load(INDEX, reader.parents)
+    check(f.icmp("eq", have, want), have, want, "a node without a parent: nodes with one")
+
+
+def _all_consumed(f: Builder, reader: Reader, total: int, cursors: Value, check: Check) -> None:
     """Nothing may be left over: it would mean that the caller sees other sizes."""
-    used = f.load(INDEX, f.gep(INDEX, cursors, total))
+    used = f.load(INDEX, reader.used)
     children = reader.get(CHILD_COUNT, INDEX)
     check(f.icmp("eq", used, children), children, used, "children left over")
     rows = reader.get(ROWS, "ptr")
