@@ -23,6 +23,7 @@ from dlc.isa.project import load_isa
 
 SEEDS = 5
 _LARGEST = 1 << 26
+_MOST_ENTRIES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,26 @@ class _Form:
         try:
             if path.stat().st_size > _LARGEST:
                 raise self.wrong("it is larger than 64 MiB")
-            self.whole: Any = json.loads(path.read_text(encoding="utf-8"))
+            self.whole: Any = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as e:
             raise CompileError(error("E0901", f"cannot read {path}: {e.strerror or e}")) from None
         except (ValueError, RecursionError):
             raise self.wrong("it isn't JSON") from None
+        if not isinstance(self.whole, dict):
+            raise self.wrong("it isn't one JSON object")
 
     def wrong(self, message: str) -> CompileError:
         return CompileError(error("E0811", f"{self.path}: {message}"))
 
     def member(self, key: str) -> Any:
         """A member of the whole, or None."""
-        return _object(self.whole).get(key)
+        return cast("dict[str, Any]", self.whole).get(key)
+
+    def limit(self, name: str, entries: float) -> None:
+        """Refuse a layer whose entries would not fit this machine."""
+        if entries > _MOST_ENTRIES:
+            told = f"about {entries:.3g} stored entries, and a gate takes {_MOST_ENTRIES}"
+            raise self.wrong(f"layer {name}: {told}")
 
     def layers(self) -> Iterator[tuple[str, dict[str, Any]]]:
         found = _array(self.member("layers"))
@@ -160,7 +169,8 @@ def random_columns(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """(pointers, rows) of columns with so many entries each, on random rows, ascending."""
     pointers = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    parts = [np.sort(rng.permutation(height)[:size]) for size in sizes.tolist()]
+    counts: list[int] = sizes.tolist()
+    parts = [np.sort(rng.choice(height, n, replace=False, shuffle=False)) for n in counts]
     rows = np.concatenate(parts) if parts else np.zeros(0)
     return pointers, rows.astype(np.int32)
 
@@ -191,7 +201,8 @@ def eyeriss_layers(path: str | Path, isa: Isa | None = None) -> tuple[tuple[str,
 
     A layer's counts become events and columns: channel c is active in as many positions as the file
     counts, and its column has as many weights on random rows. Each position is one event-driven
-    product on the preset `eyeriss2pe`.
+    product on the preset `eyeriss2pe`; positions with the same active channels cost the same, so
+    each such set is run once.
 
     Raises CompileError E0811 (not of that form), E0901 (unreadable).
     """
@@ -206,12 +217,15 @@ def eyeriss_layers(path: str | Path, isa: Isa | None = None) -> tuple[tuple[str,
         active = form.counts(layer, "active_inputs_by_channel", channels, positions)
         weights = form.counts(layer, "nonzero_weights_by_channel", channels, height)
         published = form.whole_number(layer, "cycles", 0, 1 << 52)
+        form.limit(name, float(weights.sum()))
         pointers, rows = random_columns(np.random.default_rng(0), weights, height)
-        cycles = 0
-        for position in range(positions):
-            listed = np.flatnonzero(active > position).astype(np.int32)
-            if len(listed):
-                cycles += columns_cycles(isa, preset, pointers, rows, listed)[0]
+        cycles = position = 0
+        ends: list[int] = np.unique(active[active > 0]).tolist()
+        for end in ends:
+            listed = np.flatnonzero(active >= end).astype(np.int32)
+            alike = columns_cycles(isa, preset, pointers, rows, listed)[0]
+            cycles += (end - position) * alike
+            position = end
         found.append((name, cycles, published))
     return tuple(found)
 
@@ -274,6 +288,8 @@ def eie_layers(
         )
         weights = form.number(layer, "weight_density_percent", 0.001, 100) / 100
         active = form.number(layer, "activation_density_percent", 0, 100) / 100
+        form.limit(name, inputs * active * outputs * weights)
+        published = [form.number(layer, key, 1e-6, 1e12) for key in ("theoretical_us", "actual_us")]
         times: list[tuple[float, float]] = []
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
@@ -285,7 +301,6 @@ def eie_layers(
                 ((entries + padding) / array.pes / preset.clock_mhz, cycles / preset.clock_mhz)
             )
         mean = np.mean(times, axis=0)
-        published = [form.number(layer, key, 1e-6) for key in ("theoretical_us", "actual_us")]
         found.append(EieLayer(name, float(mean[0]), float(mean[1]), published[0], published[1]))
     return tuple(found)
 

@@ -277,7 +277,8 @@ class _Rooms:
             t = leaf.type
             assert isinstance(t, TensorType)
             if all(s in self.env for d in t.shape for s in d.symbols()):
-                a = np.empty(tensor_shape(t, self.env), t.dtype.numpy)
+                # A size below 0 is found, with its place, by the code itself.
+                a = np.empty([max(n, 0) for n in tensor_shape(t, self.env)], t.dtype.numpy)
             else:
                 a = np.empty(count, t.dtype.numpy)
             self.arrays[i, k] = a

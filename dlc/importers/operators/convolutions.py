@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
 from dlc.ir.core import Attr
 from dlc.typesys.dims import ZERO, Dim
+
+if TYPE_CHECKING:
+    from dlc.importers.emission import Emission
 
 
 def _conv(c: Call) -> Tensor:
@@ -46,18 +50,25 @@ def convolve(c: Call, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tenso
     if pads is None:
         x = pad(x, [ZERO, ZERO, *low], [ZERO, ZERO, *high], 0.0)
         pads = (0,) * (2 * rank)
-    check_windows(x.shape[2:], reach, pads)
+    check_windows(e, x.shape[2:], reach, pads, strides)
     y = e.emit("conv", x, w, strides=strides, pads=pads, dilations=dilations, groups=groups)
     return y if bias is None else add_bias(y, bias)
 
 
-def check_windows(sizes: Sequence[Dim], reach: Sequence[Dim], pads: Sequence[int]) -> None:
-    """Raises E0707 if a window is larger than what it moves over."""
+def check_windows(
+    e: Emission, sizes: Sequence[Dim], reach: Sequence[Dim], pads: Sequence[int],
+    strides: Sequence[int],
+) -> None:  # fmt: skip
+    """Raises E0707 if a window is larger than what it moves over; where sizes come with the call,
+    it ends with a status if less than no window fits."""
     half = len(pads) // 2
     for a, (n, k) in enumerate(zip(sizes, reach, strict=True)):
         room = n + pads[a] + pads[a + half] - k
         if room.is_constant and room.constant < 0:
             raise refuse("E0707", f"a window of {k} over {n} elements")
+        count = room // strides[a] + 1
+        if not e.reason.at_least(count, 0):
+            e.check(e.dim(count) >= e.dim(ZERO), f"a window of {k} over {n} elements")
 
 
 def add_bias(y: Tensor, bias: Tensor) -> Tensor:

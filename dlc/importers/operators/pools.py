@@ -54,7 +54,7 @@ def windows(c: Call, x: Tensor) -> Windows:
         end.append((out - 1) * strides[a] + reach[a] - n - low[a])
     pads = as_ints([*low, *high])
     if pads is not None and not c.flag("ceil_mode"):
-        check_windows(x.shape[2:], list(map(Dim.const, reach)), pads)
+        check_windows(c.e, x.shape[2:], list(map(Dim.const, reach)), pads, strides)
     return Windows(
         kernel, strides, dilations, tuple(low), tuple(high), tuple(count), tuple(end)
     )  # fmt: skip

@@ -142,6 +142,17 @@ def test_sizes_that_do_not_fit_are_named(net: Net) -> None:
         net.total([np.ones(2, F), np.ones(3, F)], np.ones(2, F))
 
 
+@pytest.mark.parametrize("target", ["cpu", "evaluate", "sparrow"])
+def test_results_without_a_size(target: str, tmp_path: Path) -> None:
+    """What a result lacks is found at its place in the source."""
+    path = tmp_path / "p.dl"
+    path.write_text("export fn f(x: f32[N]) -> f32[N-4]:\n    return x[4:]\n")
+    short = compile(path, target)
+    assert short.f(np.ones(5, F)).tolist() == [1] and short.f(np.ones(4, F)).shape == (0,)
+    with pytest.raises(ShapeError, match=r"p.dl:2:12"):
+        short.f(np.ones(2, F))
+
+
 def test_wrong_types_are_named(net: Net) -> None:
     with pytest.raises(TypeError, match="`x` must be an array of f32, not of float64"):
         net.linear(np.ones(2))

@@ -97,6 +97,16 @@ def test_small_layers(tmp_path: Path) -> None:
         json.dumps({"layers": [layer(positions=0)]}),
         json.dumps({"layers": [layer(positions=1.5)]}),
         json.dumps({"layers": [layer(in_channels=True)]}),
+        json.dumps({"layers": [layer(in_channels=10**400)]}),
+        json.dumps({"layers": [layer(positions=float("nan"))]}),
+        json.dumps({"layers": [layer(positions=float("inf"))]}),
+        json.dumps({"layers": [layer(out_channels=-1)]}),
+        json.dumps({"layers": [layer(out_channels="4")]}),
+        json.dumps({"layers": [layer(active_inputs_by_channel=[-1, 1])]}),
+        json.dumps({"layers": [layer(active_inputs_by_channel="31")]}),
+        json.dumps({"layers": {"A": layer()}}),
+        json.dumps([layer()]),
+        "\x00",
     ],
 )
 def test_wrong_files(text: str, tmp_path: Path) -> None:
@@ -106,6 +116,51 @@ def test_wrong_files(text: str, tmp_path: Path) -> None:
         with pytest.raises(CompileError) as caught:
             run_gate(gate, path)
         assert caught.value.diagnostics[0].code == "E0811"
+
+
+def per_position(data: dict[str, Any]) -> int:
+    """Products of active inputs and their columns' weights, position by position."""
+    pairs = zip(data["active_inputs_by_channel"], data["nonzero_weights_by_channel"], strict=True)
+    return sum(active * weights for active, weights in pairs)
+
+
+def test_other_layers_than_the_published(tmp_path: Path) -> None:
+    """Layers of any shape, from all zero to dense; none of the numbers comes from a layer."""
+    import numpy as np
+
+    rng = np.random.default_rng(9)
+    layers: list[dict[str, Any]] = []
+    for k, (cin, cout, positions) in enumerate(
+        [(1, 1, 1), (7, 13, 31), (129, 5, 3), (64, 512, 17), (3, 2, 4_000_000)]
+    ):
+        for density in (0.0, 0.3, 1.0):
+            active = rng.binomial(positions, density, cin).tolist()
+            weights = rng.binomial(cout, density, cin).tolist()
+            data = layer(
+                layer=f"{k}/{density}", in_channels=cin, out_channels=cout, positions=positions,
+                active_inputs_by_channel=active, nonzero_weights_by_channel=weights,
+            )  # fmt: skip
+            layers.append(data | {"cycles": per_position(data)})
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"layers": layers}), encoding="utf-8-sig")
+    report = run_gate("eyeriss2pe", path)
+    assert report.passed, report.text()
+
+
+def test_layers_too_large_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    huge = layer(
+        in_channels=8, out_channels=1 << 24, active_inputs_by_channel=[3] * 8,
+        nonzero_weights_by_channel=[1 << 24] * 8,
+    )  # fmt: skip
+    path.write_text(json.dumps({"layers": [huge]}))
+    with pytest.raises(CompileError, match="layer A: about"):
+        run_gate("eyeriss2pe", path)
+    data = json.loads((DATA / "eie.json").read_text())
+    data["layers"][0] |= {"inputs": 1 << 24, "outputs": 1 << 24}
+    path.write_text(json.dumps(data))
+    with pytest.raises(CompileError, match="stored entries, and a gate takes"):
+        run_gate("eie64", path)
 
 
 def test_unknown_names(tmp_path: Path) -> None:
