@@ -350,6 +350,30 @@ def bind(
     return env
 
 
+def shown_sizes(
+    border: Border, known: Mapping[str, int], read: Mapping[Shown, int | None]
+) -> dict[str, int]:
+    """The dims of the model that `read` shows, beside those `known`. A call compares them; where
+    there is no model yet, they are what it is made for.
+
+    Raises BindError for a size that is none."""
+    env = {**border.fixed, **{d: known[d] for d in border.model_dims if d in known}}
+    rest = [*(s.mention for s in border.steps), *border.compares]
+    found: dict[str, int] = {}
+    progress = True
+    while progress:
+        progress = False
+        for m in [m for m in rest if read[m.at] is not None]:
+            open_ = [d for d in m.size.symbols() if d not in env]
+            if len(open_) == 1 and m.size.coefficient(open_[0]) is not None:
+                d = open_[0]
+                env[d] = _bound(Step(d, m), read, env)
+                if d in border.model_dims:
+                    found[d] = env[d]
+                progress = True
+    return found
+
+
 def _bound(step: Step, read: Mapping[Shown, int | None], env: Mapping[str, int]) -> int:
     shown = [m for m in (step.mention, *step.others) if read[m.at] is not None]
     if not shown:

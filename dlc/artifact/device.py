@@ -85,9 +85,7 @@ def _program_json(p: SparrowProgram) -> dict[str, Any]:
         "bounds": dict(p.bounds),
         "weights": sorted(p.weights),
         "entries": [_entry_json(e) for e in p.entries.values()],
-        "sites": [
-            [s.status, s.file, s.line, s.column, s.message, s.got, s.want] for s in p.sites
-        ],
+        "sites": [[s.status, s.file, s.line, s.column, s.message, s.got, s.want] for s in p.sites],
     }
 
 
@@ -163,6 +161,4 @@ def _site(given: Any) -> Site:
     if status not in get_args(Status):
         raise ValueError(f"no status {status!r}")
     numbers = [n if isinstance(n, int) else str(n) for n in (got, want)]
-    return Site(
-        cast("Status", status), str(file), int(line), int(column), str(message), *numbers
-    )
+    return Site(cast("Status", status), str(file), int(line), int(column), str(message), *numbers)

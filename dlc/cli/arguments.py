@@ -130,6 +130,8 @@ def _plain(what: str, t: surface.Type, raw: Any) -> Step:
         case surface.Tensor():
             return _tensor(what, t, raw)
         case surface.Key():
+            if _is_constructed(raw) and raw[0] == "key" and len(raw) == 2:
+                raw = raw[1]
             if _is_constructed(raw):
                 raise ValueError(f"`{what}` must be a whole number, not {_kind(raw)}")
             return int(tensors.key(what, _number(raw)))
@@ -216,12 +218,19 @@ def _segs(what: str, raw: Any) -> structures.Segs:
     if isinstance(raw, dict) and "starts" in raw:
         return structures.Segs.from_starts(_array(what, raw["starts"]))
     if isinstance(raw, dict) or _is_constructed(raw):
-        raw = _named(what, "Segs", raw, ("lengths",), ())["lengths"]
+        items = _LANGUAGE["Segs"][1:] if _is_constructed(raw) and raw[0] == "segs" else ()
+        parts = _named(what, "Segs", raw, ("lengths",), items)
+        raw, items = parts["lengths"], parts.get("items")
+    else:
+        items = None
     x = _array(what, raw)
     try:
-        return structures.Segs(x.reshape(1) if x.ndim == 0 else x)
+        made = structures.Segs(x.reshape(1) if x.ndim == 0 else x)
     except (TypeError, ValueError) as e:
         raise ValueError(f"`{what}`: {e}") from None
+    if items is not None and made.items != _number(items):
+        raise ValueError(f"`{what}`: the lengths add up to {made.items}, not {_number(items)}")
+    return made
 
 
 def _sparse(what: str, t: surface.Sparse, raw: Any) -> structures.Sparse:
@@ -231,6 +240,14 @@ def _sparse(what: str, t: surface.Sparse, raw: Any) -> structures.Sparse:
         return structures.Sparse(_array(what, f["indices"]), values, _number(f["size"]))
     x = tensors.from_numbers(what, _dtype(t), _array(what, raw))
     return structures.Sparse.from_dense(x.reshape(1) if x.ndim == 0 else x)
+
+
+_LANGUAGE = {
+    "Graph": ("nodes", "src", "dst"),
+    "Segs": ("lengths", "items"),
+    "Sparse": ("indices", "values", "size"),
+}
+"""How the language makes structures, which is understood as well: `graph(2, [0], [1])`."""
 
 
 def _named(
@@ -243,6 +260,12 @@ def _named(
         given = cast("dict[str, Any]", raw)
     elif _is_constructed(raw) and raw[0] == kind and len(needed) < len(raw) <= len(names) + 1:
         given = dict(zip(names, raw[1:], strict=False))
+    elif _is_constructed(raw) and raw[0] == kind.lower() and kind in _LANGUAGE:
+        spelt = _LANGUAGE[kind]
+        if len(raw) != len(spelt) + 1:
+            text = _shown(kind.lower(), spelt)
+            raise ValueError(f"`{what}`: {text} takes {len(spelt)} values, not {len(raw) - 1}")
+        given = dict(zip(spelt, raw[1:], strict=True))
     else:
         raise ValueError(
             f"`{what}` must be {text} or @FILE.npz with {', '.join(needed)}, not {_kind(raw)}"

@@ -95,7 +95,7 @@ def lowered(
         if made.imported.warnings and not wants_json():
             report(made.imported.warnings, as_json=False)
         return made
-    bindings = resolve(checked, bind)
+    bindings = resolve(checked, bind, entries)
     functions = onnx_functions(checked)
     made = lower(checked, consts=bindings.consts, onnx=functions, entries=entries, tests=tests)
     return bind_dims(made, bindings.dims)
@@ -220,6 +220,23 @@ def give_weights(
     except MemoryError:
         say("dlc: the weights do not fit into memory")
         raise Outcome(EXIT_LIMIT) from None
+
+
+def shown_sizes(net: Net, name: str, values: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes of weights that an entry's inputs show. Inputs that do not fit show nothing: the
+    call says what is wrong with them."""
+    from dlc.artifact.python.entry import python_name
+    from dlc.artifact.python.errors import CallError
+
+    if not net.interface.parameter_sets:
+        return {}
+    fixed = {d: n for s in net.interface.parameter_sets for d, n in s.fixed}
+    named = {python_name(n): v for n, v in values.items()}
+    try:
+        found = net.entries[name].model_sizes(fixed, **named)
+    except (CallError, TypeError, ValueError):
+        return {}
+    return {d: n for d, n in found.items() if d not in fixed}
 
 
 def bind_option(command: F) -> F:

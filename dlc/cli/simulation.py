@@ -185,7 +185,7 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     """A run as `dlc run` does it. A call that fails is reported, and ends the command."""
     from dlc.artifact.python.net import Net
     from dlc.cli.commands.run import arguments, call
-    from dlc.cli.program import give_weights
+    from dlc.cli.program import give_weights, shown_sizes
 
     kind = artifact.manifest.kind
     if kind != "sparrow":
@@ -200,7 +200,8 @@ def _run_compiled(artifact: Artifact, asked: Asked) -> Shown:
     values = arguments(net, name, asked.inputs)
     numbers = parse_bind(asked.bind)
     if asked.weights is not None or "weights" not in artifact.contents:
-        give_weights(net, asked.weights, asked.seed, numbers)
+        sizes = {**shown_sizes(net, name, values), **numbers}
+        give_weights(net, asked.weights, asked.seed, sizes)
     net.fuel = asked.fuel or net.fuel
     machine.engine, machine.trace, machine.cold = asked.engine, asked.traced, asked.cold
     found = call(net, name, values, {})

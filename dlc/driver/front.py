@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -114,15 +114,15 @@ def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = N
     Raises CompileError: E0601, E063x (binding), E0618 (no such export), E091x (weights)."""
     sets = _parameter_sets(checked)
     numbers = dict(o.bind)
-    known = _known(checked, sets, numbers)
+    known = _known(checked, sets, numbers, o.entries)
     if arrays is not None and sets:
         every = with_given(arrays, given_weights(checked, sets))
         known |= match(_layout(sets), every, known).dims
     for s in sets:
         known |= {d: n for d, n in s.defaults if d not in known}
-    numbers |= _names(checked, known, numbers)
-    bindings = resolve(checked, numbers)
+    numbers |= _names(checked, known, numbers, o.entries)
     entries = None if o.entries is None else [_export(checked, e) for e in o.entries]
+    bindings = resolve(checked, numbers, entries)
     low = lower(
         checked,
         consts=bindings.consts,
@@ -192,10 +192,13 @@ def _layout(sets: tuple[ParameterSet, ...]) -> BlockLayout:
 
 
 def _known(
-    checked: Checked, sets: tuple[ParameterSet, ...], numbers: Mapping[str, int]
+    checked: Checked,
+    sets: tuple[ParameterSet, ...],
+    numbers: Mapping[str, int],
+    entries: Sequence[str] | None,
 ) -> dict[str, int]:
     """The dims of parameter sets that are given by name."""
-    bindings = resolve(checked, numbers)
+    bindings = resolve(checked, numbers, entries)
     own = {d for s in sets for d in s.dims}
     out: dict[str, int] = {}
     for given in (*bindings.dims.values(), *bindings.consts.values()):
@@ -203,10 +206,15 @@ def _known(
     return out
 
 
-def _names(checked: Checked, known: Mapping[str, int], given: Mapping[str, int]) -> dict[str, int]:
+def _names(
+    checked: Checked,
+    known: Mapping[str, int],
+    given: Mapping[str, int],
+    entries: Sequence[str] | None,
+) -> dict[str, int]:
     """Dims of parameter sets by the names that bind them: their own, or an export's if they are
     named there (`fn f[B: const](m: Net[B])`)."""
-    already = resolve(checked, given)
+    already = resolve(checked, given, entries)
     out: dict[str, int] = {}
     for d, n in known.items():
         for e in checked.exports:

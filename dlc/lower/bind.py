@@ -6,7 +6,7 @@ everywhere, so no function is copied. (Copies for several numbers are the optimi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dlc.check.instances import Static
@@ -41,9 +41,12 @@ class Bindings:
 # -- names
 
 
-def resolve(checked: Checked, numbers: Mapping[str, int]) -> Bindings:
+def resolve(
+    checked: Checked, numbers: Mapping[str, int], entries: Sequence[str] | None = None
+) -> Bindings:
     """What each name of `numbers` binds: a parameter set's dim (`m.V`), an export's (`beam.K`), or
-    a last part that only one of them has (`V`).
+    a last part that only one of them has (`V`), or only one of those of `entries`, the exports
+    that are wanted.
 
     Raises CompileError E0630 (no such dim), E0631 (several), E0632 (not below 2**31)."""
     known, aliases = _names(checked), _aliases(checked)
@@ -53,7 +56,7 @@ def resolve(checked: Checked, numbers: Mapping[str, int]) -> Bindings:
     for name, n in numbers.items():
         places = aliases.get(name) if name not in known else None
         if places is None:
-            places = _places(name, known)
+            places = _places(name, known, None if entries is None else set(map(short, entries)))
         if isinstance(places, Diagnostic):
             wrong.append(places)
         elif not 0 <= n <= LARGEST:
@@ -105,10 +108,15 @@ def _aliases(checked: Checked) -> dict[str, list[_Place]]:
     return out
 
 
-def _places(name: str, known: Mapping[str, list[_Place]]) -> list[_Place] | Diagnostic:
+def _places(
+    name: str, known: Mapping[str, list[_Place]], wanted: set[str] | None
+) -> list[_Place] | Diagnostic:
     if name in known:
         return known[name]
     hits = [full for full in known if full.endswith(f".{name}")]
+    if wanted is not None and len(hits) > 1:
+        own = [full for full in hits if any(export in wanted for export, _, _ in known[full])]
+        hits = own or hits
     if len(hits) == 1:
         return known[hits[0]]
     if not hits:

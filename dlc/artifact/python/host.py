@@ -18,6 +18,7 @@ from dlc.artifact.border import (
     Shown,
     Told,
     bind,
+    shown_sizes,
 )
 from dlc.artifact.flat import FlatType
 from dlc.artifact.items import Item
@@ -108,6 +109,13 @@ class Receiver:
         """All dims of the call. Raises ShapeError for sizes that do not fit."""
         try:
             return bind(self.border, model_dims, arguments.shown)
+        except BindError as e:
+            raise shape_error(self.border, e) from None
+
+    def model_sizes(self, arguments: Arguments, known: Mapping[str, int]) -> dict[str, int]:
+        """The dims of the model that the arguments show. Raises ShapeError for what is no size."""
+        try:
+            return shown_sizes(self.border, known, arguments.shown)
         except BindError as e:
             raise shape_error(self.border, e) from None
 

@@ -48,7 +48,7 @@ class _Slot:
         )
         flags = (self.is_number, self.is_mut, bool(self.count))
         numbers = ", ".join(str(int(x)) for x in (*flags, self.rank, self.less))
-        return f'    {{"{self.name}", \'{self.letter}\', {numbers}, {places}}},'
+        return f"    {{\"{self.name}\", '{self.letter}', {numbers}, {places}}},"
 
 
 def main_source(api: Api, header: str) -> str:

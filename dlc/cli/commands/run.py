@@ -52,7 +52,7 @@ def command(
     values = arguments(net, name, inputs)
     if net.machine is not None:
         announce_machine()
-    program.give_weights(net, weights, seed, {})
+    program.give_weights(net, weights, seed, program.shown_sizes(net, name, values))
     found = call(net, name, values, checked.modules, program.operators(checked, low))
     _deliver(found, out, as_json)
     if net.last_run is not None and not as_json:

@@ -137,10 +137,13 @@ def _run(oracle: Net, other: Net, of: Runs, seed: int) -> tuple[str | None, str 
     import numpy as np
 
     from dlc.cli.comparison import first_difference
-    from dlc.cli.program import give_weights
+    from dlc.cli.program import give_weights, shown_sizes
     from dlc.cli.random_inputs import sizes_of
 
     sizes = sizes_of(oracle.interface, np.random.default_rng(seed))
+    if of.inputs:
+        values = _inputs(oracle, of.entry, seed, of.inputs)
+        sizes |= shown_sizes(oracle, of.entry, values)
     for net in (oracle, other):
         give_weights(net, of.weights, seed, sizes)
     found = first_difference(_weights(other), _weights(oracle))

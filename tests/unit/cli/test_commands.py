@@ -14,6 +14,7 @@ from dlc.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[3]
 TREE = str(ROOT / "samples" / "treelstm.dl")
+GRAPHS = str(ROOT / "samples" / "graph_nets.dl")
 SIZES = ("--bind", "V=10,D=4,H=3,C=2")
 ORACLE = ("--target", "evaluate")
 """Where the back end does not matter: compiling takes longer than the call."""
@@ -149,6 +150,20 @@ def test_wrong_inputs(capsys: pytest.CaptureFixture[str], args: tuple[str, ...],
 def test_sizes_of_weights_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = call(capsys, "run", TREE, *ORACLE, "--entry", "logits", "--in", "t=Leaf(1)")
     assert status == 2 and "m.V, m.D, m.H, m.C" in err
+
+
+def test_sizes_of_weights_from_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    """`x: f32[g.nodes, m.F]` shows m.F, so only m.D is asked for; `D` is that of the entry."""
+    gat = ("run", GRAPHS, *ORACLE, "--entry", "gat", "--in", "g=Graph([0],[1],2)")
+    x = ("--in", "x=[[1,2],[3,4]]")
+    status, _, err = call(capsys, *gat, *x)
+    assert status == 2 and "not known: m.D;" in err
+    status, out, _ = call(capsys, *gat, *x, "--bind", "D=3", "--json")
+    assert status == 0 and np.shape(json.loads(out)["result"]) == (2, 3)
+    status, _, err = call(capsys, *gat, *x, "--bind", "D=3,F=3")
+    assert status == 1 and "x, axis 1 is 2, not 3 (m.F)" in err
+    verify = ("verify", GRAPHS, "--target", "cpu", *gat[4:], *x)
+    assert call(capsys, *verify)[:2] == (0, "gat: 1 run agrees\n")
 
 
 def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
