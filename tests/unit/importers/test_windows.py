@@ -19,8 +19,10 @@ CONV = (
 POOL = ([node("MaxPool", "x", "y", kernel_shape=[5], strides=[2])], {})
 
 
-@pytest.mark.parametrize("target", ["cpu", "evaluate", "sparrow"])
-@pytest.mark.parametrize("nodes", [CONV, POOL], ids=["conv", "pool"])
+@pytest.mark.parametrize(
+    ("nodes", "target"), [(CONV, "evaluate"), (CONV, "cpu"), (CONV, "sparrow"), (POOL, "cpu")],
+    ids=["conv-evaluate", "conv-cpu", "conv-sparrow", "pool-cpu"],
+)  # fmt: skip
 def test_a_window_that_does_not_fit(
     nodes: Any, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
