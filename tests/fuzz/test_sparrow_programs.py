@@ -27,7 +27,7 @@ def agrees(seed: int, gradient: bool) -> None:
     try:
         args = [p.args[n] for n in ("w", "x", "y", "k", "t")] if gradient else [*p.args.values()]
         entry = "gradient" if gradient else "main"
-        module = generated.optimised(generated.lowered(source))
+        module = generated.optimised(generated.lowered(source), seed)
         want = run(module, entry, args)
         got = run_entry(compile_module(bufferise(module)), entry, args).results
         for u, v in zip(want, got, strict=True):
