@@ -31,6 +31,7 @@ from dlc.typesys.surface import (
     Tuple,
     Type,
     Unknown,
+    dim_names,
 )
 
 _INT_RANGE = {
@@ -172,12 +173,30 @@ def fit(b: Body, v: Val, want: Type) -> Val:
     got = v.type
     if got == want:
         return v
+    if is_open(got):
+        return Val(_closed(b, v.expr, want), v.dim)
     e = v.expr
     if isinstance(got, Tangent) and isinstance(want, Tangent) and got.rows != want.rows:
         e = typed.Densify(e, type=Tangent(got.of, want.rows), span=e.span)
     if e.type != want:
         e = typed.Retype(e, type=want, span=e.span)
     return Val(e, v.dim)
+
+
+def is_open(t: Type) -> bool:
+    """Whether the type has dims that the call around it has still to find."""
+    return any(name.startswith("?") for name in dim_names(t))
+
+
+def _closed(b: Body, e: typed.Expr, want: Type) -> typed.Expr:
+    """A display or an option that was written where dims were still open, as what is wanted."""
+    if isinstance(e, typed.ListOf) and isinstance(want, List):
+        items = tuple(fit(b, Val(i), want.element).expr for i in e.items)
+        return replace(e, items=items, type=want)
+    if isinstance(e, typed.Construct) and isinstance(want, Option):
+        fields = tuple(fit(b, Val(i), want.element).expr for i in e.args)
+        return replace(e, args=fields, type=want)
+    return typed.Retype(e, type=want, span=e.span)
 
 
 def fact_normal(b: Body, v: Val) -> Val:

@@ -109,14 +109,17 @@ def _rule(tables: Tables, item: FunctionItem, d: tree.Decorator) -> str | None:
         wanted = _rule_signature(tables, f, name)
         text = f"rule `{name}` of `{short(f.name)}` must be {wanted}"
         what = error("E0338", text, args[0].span).with_label(r.span, "declared here")
-        what = what.with_note("it takes the parameters, then the cotangent of the (first) result")
+        what = what.with_note("it takes the parameters, then the cotangents of the float results")
         tables.bag.add(what.with_note("it gives the tangents of the float parameters, in order"))
         return None
     return found.name
 
 
-def _first(t: Type) -> Type:
-    return t.items[0] if isinstance(t, Tuple) else t
+def _cotangents(tables: Tables, f: Signature) -> list[Type]:
+    """The tangents of the float results, in order."""
+    results = f.result.items if isinstance(f.result, Tuple) else (f.result,)
+    found = [tangent(t) for t in results if tables.has_float(t)]
+    return [t for t in found if not isinstance(t, Unit)]
 
 
 def rule_result(tables: Tables, f: Signature) -> Type:
@@ -128,7 +131,8 @@ def rule_result(tables: Tables, f: Signature) -> Type:
 
 def _rule_signature(tables: Tables, f: Signature, name: str) -> str:
     params = [f"{p.name}: {p.type}" for p in f.params]
-    params.append(f"d: {tangent(_first(f.result))}")
+    given = _cotangents(tables, f)
+    params += [f"d{k if len(given) > 1 else ''}: {t}" for k, t in enumerate(given, 1)]
     return f"`{name}({', '.join(params)}) -> {rule_result(tables, f)}`"
 
 
@@ -136,11 +140,12 @@ def match_rule(tables: Tables, f: Signature, r: Signature) -> Matcher | None:
     """How the generics of a rule follow from those of the function; None if it does not fit."""
     if any(p.mut or isinstance(p.type, (Const, Function)) for p in (*f.params, *r.params)):
         return None
-    if len(r.params) != len(f.params) + 1:
+    cotangents = _cotangents(tables, f)
+    if len(r.params) != len(f.params) + len(cotangents):
         return None
     m = Matcher(lambda d: d)
     flexed = flexible((*r.dims, *r.unknowns))
-    given = [*(p.type for p in f.params), tangent(_first(f.result))]
+    given = [*(p.type for p in f.params), *cotangents]
     for p, t in zip(r.params, given, strict=True):
         if not m.match(substitute_dims(p.type, flexed), t):
             return None

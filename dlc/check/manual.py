@@ -72,7 +72,7 @@ def _entries(module: str, source: str) -> Iterator[ManualEntry]:
             text = _head(lines, i) if kind == "fn" else _block(lines, i)
             yield ManualEntry(module, group, name, text, " ".join(comment))
             comment = []
-        else:
+        elif not line.startswith("@"):
             comment = []
 
 

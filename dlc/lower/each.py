@@ -39,11 +39,9 @@ from dlc.typesys.types import (
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """One operand's leaf. `tangent`: lists have only columns with floats, algebraic types are
-    tangent types."""
+    """One operand's leaf."""
 
     value: Value
-    tangent: bool
     rows: bool = False
 
 
@@ -70,10 +68,9 @@ def _aligned(s: Scope, args: Sequence[typed.Expr]) -> list[tuple[Value, list[Ope
     tables: list[dict[tuple[str, ...], Operand]] = []
     for a in args:
         leaves, flags = s.expr(a), stored_as_rows(s, a.type)
-        tangent = isinstance(a.type, (surface.Tangent, surface.Rows))
         paths = (x.path for x in s.layout.leaves(a.type, absent))
         triples = zip(paths, leaves, flags, strict=True)
-        tables.append({p: Operand(v, tangent, r) for p, v, r in triples})
+        tables.append({p: Operand(v, r) for p, v, r in triples})
     out: list[tuple[Value, list[Operand]]] = []
     for path, first in tables[0].items():
         floats = first.rows or has_tangent(s.layout.types, first.value.type)
@@ -237,7 +234,7 @@ class _Walk:
         at = 0
         for v in parts[0]:
             if has_tangent(s.layout.types, v.type):
-                row = [Operand(f[at], x.tangent) for f, x in zip(floats, xs, strict=True)]
+                row = [Operand(f[at]) for f in floats]
                 out.append(self.leaf(s, row))
                 at += 1
             elif not self.total:
@@ -260,21 +257,19 @@ class _Walk:
         name = "total" if self.total else "each"
         wanted = Signature(f"{name}.{t.name}", (*own, *outer), (*formal, *types), (result,), ())
         key = (name, self.node, tuple(formal))
-        flags = [x.tangent for x in xs]
-        sig = s.program.helper(key, wanted, lambda made: self._function(s, made, flags))
+        sig = s.program.helper(key, wanted, lambda made: self._function(s, made, len(xs)))
         (r,) = s.b.call(sig, (*operands, *captured), (*t.dims, *map(Dim.sym, outer)))
         return r
 
-    def _function(self, s: Scope, sig: Signature, flags: Sequence[bool]) -> Function:
+    def _function(self, s: Scope, sig: Signature, n: int) -> Function:
         root = Builder(s.layout.types, DimNames(sig.dims), s.b.loc)
         inner = Scope(s.program, s.lower, root.nested(sig.params), {})
-        n = len(flags)
         at = n
         for x in self.captured:
             k = len(s.get(x))
             inner.slots[x] = inner.b.params[at : at + k]
             at += k
-        xs = [Operand(v, f) for v, f in zip(inner.b.params[:n], flags, strict=True)]
+        xs = [Operand(v) for v in inner.b.params[:n]]
         r = self._match(inner, xs)
         return inner.b.function(sig.name, sig.dims, inner.b.return_(r), loc=s.b.loc)
 
@@ -340,20 +335,38 @@ def _table_type(args: Sequence[typed.Expr], xs: Sequence[Operand]) -> TensorType
 def _fields_like(s: Scope, x: Operand, constructor: str, first: Leaves) -> Leaves:
     """The fields with floats of an operand that was built by the same constructor; zeros where it
     is the zero tangent."""
+    t = x.value.type
+    assert isinstance(t, AdtType)
     floats = [f for f in first if has_tangent(s.layout.types, f.type)]
     same = s.inside(s.b.case(x.value, constructor))
     fields = [f for f in same.b.params if has_tangent(s.layout.types, f.type)]
     other = s.nested()
-    if x.tangent:
+    if is_tangent(t.name):
         instead = [zero_like(other, f) for f in floats]
     else:
         never = other.b.scalar(False, BOOL)
         other.b.emit_many("assert", never, message="values of different structure")
-        instead = [other.b.emit_typed("undef", f.type) for f in floats]
+        types = [_beside(s, v.type, f.type) for v, f in zip(fields, floats, strict=True)]
+        instead = [other.b.emit_typed("undef", t) for t in types]
     types = [v.type for v in instead]
     given = conform(same.b, fields, types)
     regions = (same.b.yield_(*given), other.b.yield_(*instead))
     return s.b.match_(x.value, (constructor, "_"), regions)
+
+
+def _beside(s: Scope, t: Type, first: Type) -> Type:
+    """A field's type with the dims of the first operand's field, one of which may be a tangent."""
+    if isinstance(t, TensorType):
+        return first
+    if isinstance(t, AdtType):
+        assert isinstance(first, AdtType)
+        return AdtType(t.name, first.dims)
+    assert isinstance(first, ListType)
+    floats = iter([c for c in first.columns if has_tangent(s.layout.types, c)])
+    columns = (
+        _beside(s, c, next(floats)) if has_tangent(s.layout.types, c) else c for c in t.columns
+    )
+    return ListType(tuple(columns))
 
 
 def zero_like(s: Scope, x: Value) -> Value:

@@ -440,4 +440,35 @@ export fn whole(g: Graph, x: f32[g.nodes]) -> (f32[g.arcs], i32):
             ),
         ),
     ),
+    Rule(
+        "lists and options whose dims the call around them finds",
+        """
+type T[D] = A(xs: List[(i32, f32[D])], v: f32[D])
+fn all_of(os: List[Option[f32[D]]], ls: List[List[f32[D]]], v: f32[D]) -> f32:
+    s = sum(v)
+    for o in os:
+        match o:
+            None:
+                s += 100.0
+            Some(x):
+                s += sum(x)
+    for l in ls:
+        for x in l:
+            s += sum(x) * 10.0
+    return s
+export fn f(x: f32[N]) -> f32:
+    a = all_of([None, Some(x)], [[], [x, x]], x)
+    return a + all_of([], [], x) + all_of([None], [[]], x)
+export fn g(x: f32[N], n: i32) -> i32:
+    match A([(1, x), (n, 2.0 * x)], x):
+        A(xs, v):
+            k, y = xs[1]
+            return k + i32(sum(y) + sum(v))
+export fn h(x: f32[N]) -> i32:
+    match A([], x):
+        A(xs, _):
+            return len(xs)
+""",
+        (("f", (X,), 100 + 2 + 40 + 2 + 2 + 100 + 2), ("g", (X, 5), 11), ("h", (X,), 0)),
+    ),
 ]

@@ -178,6 +178,65 @@ fn f(x: f32[N], n: i32) -> f32:
 fn f(x: f32[N], n: i32) -> f32:
     return sum(sin(fixpoint(fn(y) => tanh(0.3 * y + x), zeros(N))))
 """,
+    "forward and again through a fixed point": """
+fn s(x: f32[N]) -> f32[N]:
+    return fixpoint(fn(y) => 0.4 * sin(x * y) + x, zeros(N), 0.00000000001, 100)
+
+fn e(x: f32[N]) -> f32:
+    return sum(s(x))
+
+fn f(x: f32[N], n: i32) -> f32:
+    y, t = jvp(s, wrt=x)(x, cos(x))
+    return dot(y, t) + dot(grad(e, wrt=x)(x), x)
+""",
+    "eigenvectors, twice": """
+fn e(x: f32[N]) -> f32:
+    w, v = eigh(outer(x, x) + diag(x + f32(iota(N))))
+    return sum(v @ diag(sin(w)) @ v.T)
+
+fn f(x: f32[N], n: i32) -> f32:
+    return dot(grad(e, wrt=x)(x), x)
+""",
+    "a rule for two results": """
+fn rule(x: f32[N], k: i32, d1: f32[N], d2: f32) -> f32[N]:
+    return f32(k) * cos(x) * d1 + x * d2
+
+@vjp(rule)
+fn two(x: f32[N], k: i32) -> (f32[N], i32, f32):
+    return f32(k) * sin(x), k, 0.5 * dot(x, x)
+
+fn f(x: f32[N], n: i32) -> f32:
+    a, k, b = two(x * x, n)
+    c, l, d = two(a, k + 1)
+    return sum(c) * b + d * f32(l)
+""",
+    "each of a list of trees and its gradient": """
+type T[D] = L(z: f32[D], k: i32) | B(a: T[D], bs: List[(i32, T[D])])
+
+fn fold(t: T) -> f32[t.D]:
+    match t:
+        L(z, k):
+            return z * f32(k)
+        B(a, bs):
+            s = fold(a)
+            for k, b in bs:
+                s = s * 0.5 + sin(fold(b)) * f32(k)
+            return s
+
+fn e(ts: List[T[D]]) -> f32:
+    s = 0.0
+    for t in ts:
+        s += sum(fold(t)) * (1.0 + s)
+    return s
+
+fn f(x: f32[N], n: i32) -> f32:
+    ts: List[T[N]] = []
+    for i in 0..n:
+        push(mut ts, B(L(x, i), [(1, L(sin(x), 2)), (i, B(L(x, 1), []))]))
+    g = grad(e, wrt=ts)(ts)
+    h = each(fn(d, p) => d * p, g, ts)
+    return e(each(fn(p, d) => p - 0.1 * d, ts, h)) + total(fn(d, p) => d * p, g, ts)
+""",
 }
 
 

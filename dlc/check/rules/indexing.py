@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from dlc.check import typed
 from dlc.check.body import Body, Val, bad
-from dlc.check.convert import fact_normal, fit, misfit, retag, settle
+from dlc.check.convert import fact_normal, fit, is_open, misfit, retag, settle
 from dlc.check.rules.align import elements_clash
 from dlc.check.rules.names import dim_value
 from dlc.check.rules.static import static_number
-from dlc.check.unify import join_elements
+from dlc.check.unify import Matcher, join_elements
 from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.syntax import tree
 from dlc.typesys.dims import ZERO, Dim, DimError
@@ -35,6 +35,7 @@ from dlc.typesys.surface import (
     Type,
     Unit,
     Unknown,
+    substitute_dims,
 )
 
 
@@ -155,6 +156,12 @@ def _subs(b: Body, t: Tensor, node: tree.Index, done: dict[int, Val]) -> Indexed
     shape: list[Item] = []
     ok = True
     rank = t.rank
+    new = next((s for s in node.subs if isinstance(s, tree.Name) and s.id == "None"), None)
+    if new is not None and b.lookup("None") is None:
+        found = error("E0322", "an index makes no new dim", new.span)
+        made = "`column(x)` is f32[N, 1] of f32[N]; `reshape(x, …)` gives any other shape"
+        b.report(found.with_help(made))
+        return None
     if len(node.subs) > (len(t.shape) if rank is None else rank):
         _check_subs(b, node) if not done else None
         found = error("E0322", f"too many indices for {b.show(t)}", node.span)
@@ -413,17 +420,27 @@ def _tag(b: Body, v: Val, element: Element) -> Val:
 
 
 def _list(b: Body, node: tree.ListExpr, want: List) -> Val:
-    out: list[typed.Expr] = []
+    """The dims that a call or a constructor leaves open in the wanted type are those of the
+    elements; of an empty list they stay open until `fit` knows them."""
+    element = want.element
+    items: list[Val] = []
     for i in node.items:
-        v = b.expr(i, want.element)
+        v = b.expr(i, element)
         if v.is_bad:
             return bad(node.span)
-        if misfit(b, v.type, want.element) is not None:
-            shown = b.show(want.element).replace("?", "")
+        if is_open(element):
+            m = Matcher(b.norm)
+            if m.match(element, v.type) and not m.solve():
+                element = substitute_dims(element, m.dims)
+        items.append(v)
+    out: list[typed.Expr] = []
+    for v in items:
+        if misfit(b, v.type, element) is not None:
+            shown = b.show(element).replace("?", "")
             text = f"this List holds {shown}, this is {b.show(v.type)}"
-            return b.fail(error("E0342", text, i.span).with_note("all elements have one type"))
-        out.append(fit(b, v, want.element).expr)
-    return Val(typed.ListOf(tuple(out), type=want, span=node.span))
+            return b.fail(error("E0342", text, v.span).with_note("all elements have one type"))
+        out.append(fit(b, v, element).expr)
+    return Val(typed.ListOf(tuple(out), type=List(element), span=node.span))
 
 
 def tuple_expr(b: Body, node: tree.TupleExpr, want: Type | None) -> Val:

@@ -106,8 +106,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0338",
         "a rule that does not fit",
-        "`@vjp(r)`: r takes the parameters of the function, then the cotangent of its (first) "
-        "result, and gives the tangents of the float parameters in order.",
+        "`@vjp(r)`: r takes the parameters of the function, then the cotangents of its "
+        "float results, and gives the tangents of the float parameters in order.",
         bad="fn r(x: f32, d: f32) -> (f32, f32):\n    return d, d\n@vjp(r)\n"
         "fn f(x: f32) -> f32:\n    return x * x\n",
         good="fn r(x: f32, d: f32) -> f32:\n    return 2.0 * x * d\n@vjp(r)\n"
