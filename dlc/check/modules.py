@@ -123,7 +123,9 @@ class Reader:
         if source is None and not library:
             found = error("E0202", f"no module `{name}`", at.span)
             found = found.with_note(f"looked for `{name}.dl` beside this file and in the library")
-            self._bag.add(did_you_mean(found, name, self._path.names(), at.span))
+            near = did_you_mean(found, name, self._path.names(), at.span)
+            listed = ", ".join(resources.std_modules())
+            self._bag.add(near if near.helps else near.with_note(f"the library has {listed}"))
             return None
         return self._read(name, source, std=library)
 

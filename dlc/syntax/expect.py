@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlc.diag import Diagnostic, Edit, SourceFile, Span, error
+from dlc.syntax.foreign import nearest_keyword, of_sign, of_word
 from dlc.syntax.lexer import missing_colon
 from dlc.syntax.table import END, Token, Unexpected
 
@@ -72,23 +73,6 @@ _FORMS = {
     "BAR": "a variant is `Leaf` or `Node(left: Tree, right: Tree)`",
 }
 
-_FOREIGN = {
-    "def": "a function starts with `fn`",
-    "class": "data are `model` or `type`; there are no classes",
-    "lambda": "a function value is `fn(x) => e`",
-    "let": "a variable is made by assigning: `x = …`",
-    "var": "a variable is made by assigning: `x = …`",
-    "pass": "a block has at least one statement",
-    "import": "`import` stands at the top of a file",
-    "switch": "`match` chooses by variant",
-    "case": "an arm of a `match` is `Variant(fields):`",
-    "is": "`==` compares",
-    "func": "a function starts with `fn`",
-    "function": "a function starts with `fn`",
-    "struct": "data are `model` or `type`",
-    "enum": "`type T = A | B` is an enumeration",
-}
-
 
 def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) -> Diagnostic:
     """The diagnostic for a token where none of its kind may stand."""
@@ -106,7 +90,10 @@ def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) 
         return special
     found = error("E0110", f"expected {describe(wanted)}, found {_shown(token)}", place)
     head = _heads(tokens, index)[-1]
-    remedy = _remedy(token, before, after, wanted, head)
+    opens = tokens[index - 2] if before is not None and before.kind == "COLON" else None
+    if token.kind == "FN" and tokens[0].kind == "MODEL":
+        return found.with_help("a model has no methods; below it, `fn name(m: Net, …)` takes one")
+    remedy = of_word(before, token, opens) or _remedy(token, before, after, wanted, head)
     remedy = remedy or _missing_value(token, before, wanted) or _form(tokens, index)
     return found.with_help(remedy)
 
@@ -208,6 +195,8 @@ def _stray(
         return error("E0110", "expected `:`, found `if`", place).with_help("write `elif`")
     if wanted >= _ITEM and at_line and token.kind != "NAME" and before is None:
         found = error("E0110", f"{_shown(token)} cannot stand outside a function", place)
+        if token.text == "//":
+            return found.with_help("a comment starts with `#`")
         return found.with_help("at this level are imports, types, models, functions and tests")
     if before is not None and before.kind == "_NL" and "AT" in wanted and "FN" in wanted:
         found = error("E0110", f"expected `fn`, found {_shown(token)}", place)
@@ -218,15 +207,22 @@ def _stray(
 def _remedy(
     token: Token, before: Token | None, after: Token | None, wanted: frozenset[str], head: str
 ) -> str | None:
-    for word in (before, token):
-        if word is not None and word.kind == "NAME" and word.text in _FOREIGN:
-            return _FOREIGN[word.text]
-    if wanted >= _ITEM:
+    at_item = wanted >= _ITEM
+    first = token if at_item else before
+    found = nearest_keyword(first, at_item) if first is not None else None
+    found = found or of_sign(before, token, after, wanted, head)
+    if found is not None:
+        return found
+    if at_item and after is not None and after.kind in ("EQUAL", "COLON"):
+        return "at this level are imports, types, models, functions and tests; no variables"
+    if at_item and token.text == "//":
+        return "a comment starts with `#`"
+    if at_item:
         return "at this level are imports, types, models, functions and tests"
     if token.kind == "FN" and wanted >= _EXPRESSION:
         return "here a function value stands in parentheses: `(fn(x) => e)`"
     if token.kind in _ITEM:
-        return _FOREIGN.get(token.text) or f"`{token.text}` starts a line at the left margin"
+        return f"`{token.text}` starts a line at the left margin"
     return _remedy_for_signs(token, before, after, wanted, head)
 
 

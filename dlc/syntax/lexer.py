@@ -102,6 +102,7 @@ class Lexer:
         self.line_first: Token | None = None
         """First token of the logical line being read."""
         self.has_tab = False
+        self.has_brace = False
         self.only_decorators = True
         """Whether the item so far consists of lines that start with `@`."""
 
@@ -291,6 +292,8 @@ class Lexer:
         head = self._line_head()
         in_match = self.blocks[-1].head == "MATCH"
         if head is not None and (head.kind in _HEADS or (in_match and head.kind == "NAME")):
+            if self.text[self._last_end() :].lstrip(" ")[:1] == "{":
+                return  # the brace is reported
             self._report(missing_colon(self.source, self._last_end()))
             return
         found = error(
@@ -457,6 +460,10 @@ class Lexer:
             self.text[end] == char or (char.isalpha() and self.text[end].isalnum())
         ):
             end += 1
+        if char == "{":
+            self.has_brace = True
+        elif char == "}" and self.has_brace:
+            return end
         self._report(characters.unexpected(char, self._span(pos, end)))
         return end
 

@@ -13,9 +13,11 @@ from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, DType
 from dlc.typesys.surface import (
+    Adt,
     Element,
     Flex,
     Item,
+    Option,
     Shape,
     ShapeVar,
     Sparse,
@@ -169,6 +171,10 @@ def as_tensor(b: Body, op: str, v: Val, span: Span) -> bool:
         found = found.with_help("`dense(x)` is the vector, `matrix @ x` the product")
     elif isinstance(v.type, Tangent):
         found = found.with_help("`each(fn(d) => …, g)` works on every float of it")
+    elif isinstance(v.type, Option):
+        found = found.with_help("`match` tells `Some(x)` from `None`")
+    elif isinstance(v.type, Adt):
+        found = found.with_help("`match` takes it apart")
     else:
         found = found.with_note("operators work on tensors")
     b.report(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dlc.check.body import Body, Val, Variable
 from dlc.check.decls import ParamDecl, Signature
+from dlc.check.rules import foreign
 from dlc.check.typed import Local
 from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.diag.suggest import did_you_mean
@@ -62,6 +63,8 @@ def arrange(b: Body, sig: Signature, args: Sequence[Argument], span: Span) -> Ar
         if p is None or p.run:
             found = error("E0312", f"`{name}` has no parameter `{a.name}`", a.name.span)
             found = found.with_note(signature_line(sig))
+            if sig.builtin and a.name.text in foreign.KEYWORDS:
+                return found.with_help(foreign.KEYWORDS[a.name.text])
             return did_you_mean(found, a.name.text, [q.name for q in params], a.name.span)
         if p.name in by:
             found = error("E0312", f"`{p.name}` of `{name}` is given twice", a.span)

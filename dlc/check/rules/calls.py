@@ -14,6 +14,7 @@ from dlc.check.convert import (
 )
 from dlc.check.entities import BrokenItem, ConstructorItem, Entity, FunctionItem, SpecialItem
 from dlc.check.instances import Named
+from dlc.check.rules import foreign
 from dlc.check.rules.arguments import (
     Argument,
     arguments,
@@ -126,7 +127,8 @@ def _method(b: Body, callee: tree.Attr, node: tree.Call) -> Val | None:
     if isinstance(v.type, (Model, Unknown)):
         return None
     name = callee.name.text
-    _check_args(b, node)
+    if name != "to":
+        _check_args(b, node)
     found = error("E0210", f"{b.show(v.type)} has no field `{name}`", callee.name.span)
     rest = ", ".join(a.value.span.text for a in node.args)
     known = {"append": "push", "add": "push"}.get(name, name)
@@ -135,7 +137,8 @@ def _method(b: Body, callee: tree.Attr, node: tree.Call) -> Val | None:
         mark = "mut " if known == "push" else ""
         made = f"{known}({mark}{base.id}{', ' + rest if rest else ''})"
         return b.fail(found.with_help(f"`{made}`", Edit(node.span, made)))
-    return b.fail(found.with_help("a function takes the value as its argument: `f(x)`"))
+    help = foreign.METHODS.get(name, "a function takes the value as its argument: `f(x)`")
+    return b.fail(found.with_help(help))
 
 
 def _call_value(b: Body, node: tree.Call) -> Val:

@@ -11,6 +11,7 @@ from dlc.check.convert import (
     element_help,
 )
 from dlc.check.decls import ParamDecl, Signature
+from dlc.check.paths import dims_by_name
 from dlc.check.rules.arguments import (
     Argument,
     signature_line,
@@ -25,6 +26,7 @@ from dlc.typesys.surface import (
     Flex,
     Function,
     Model,
+    Option,
     Tensor,
     Type,
     short,
@@ -89,6 +91,11 @@ def wrong_form(b: Body, c: Matching, p: ParamDecl, a: Argument, v: Val) -> Diagn
                 return found
         if len(t.shape) != len(got.shape):
             return found.with_note(f"it needs {_ranks(t)}, this has {_ranks(got)}")
+    if isinstance(t, Option) and not isinstance(got, Option):
+        made = f"Some({a.text})"
+        return found.with_help(f"`{made}`", Edit(a.span, made))
+    if isinstance(got, Option) and not isinstance(t, Option):
+        return found.with_help("`match` tells `Some(x)` from `None`")
     return found.with_note(signature_line(c.sig))
 
 
@@ -98,24 +105,43 @@ def _ranks(t: Tensor) -> str:
 
 
 def report(b: Body, c: Matching, conflicts: Sequence[Conflict]) -> None:
-    """E0331: dims of arguments that do not agree."""
+    """E0331: dims of arguments that do not agree; one error for those with one cure."""
+    groups: dict[str, list[Conflict]] = {}
     for k in conflicts:
         c.ok = False
-        p = c.sig.params[k.equation.arg]
-        a = c.argument(k.equation.arg)
-        name = short(c.sig.name)
-        want, got = b.show(k.want), b.show(k.got)
-        if k.kind in ("inexact", "open"):
-            shape = str(k.equation.want).replace("?", "")
-            text = f"`{p.name}` of `{name}` has a dim `{shape}`, this has `{got}`"
+        written = _written(b, k)
+        key = f"argument {k.equation.arg}" if written is None else f"parameter {written.param}"
+        groups.setdefault(key, []).append(k)
+    for together in groups.values():
+        b.report(_disagreement(b, c, together))
+
+
+def _disagreement(b: Body, c: Matching, conflicts: Sequence[Conflict]) -> Diagnostic:
+    k = conflicts[0]
+    p = c.sig.params[k.equation.arg]
+    a = c.argument(k.equation.arg)
+    name = short(c.sig.name)
+    if k.kind in ("inexact", "open"):
+        shape = str(k.equation.want).replace("?", "")
+        text = f"`{p.name}` of `{name}` has a dim `{shape}`, this has `{b.show(k.got)}`"
+    else:
+        text = f"`{p.name}` of `{name}` {_needs(b, k)}"
+    found = error("E0331", text, c.span if a is None else a.span)
+    found = _blame(b, c, k, found)
+    if not c.sig.builtin:
+        found = found.with_label(p.span, "declared here")
+    found = born(b, found, k.want, k.got)
+    for other in conflicts[1:]:
+        q, place = c.sig.params[other.equation.arg], c.argument(other.equation.arg)
+        if q is p or place is None:
+            found = found.with_note(f"it {_needs(b, other)}, too")
         else:
-            text = f"`{p.name}` of `{name}` needs `{want}` where this has `{got}`"
-        found = error("E0331", text, c.span if a is None else a.span)
-        found = _blame(b, c, k, found)
-        if not c.sig.builtin:
-            found = found.with_label(p.span, "declared here")
-        found = born(b, found, k.want, k.got)
-        b.report(_cure(b, c, k, found))
+            found = found.with_label(place.span, f"`{q.name}` {_needs(b, other)}")
+    return _cure(b, conflicts, found)
+
+
+def _needs(b: Body, k: Conflict) -> str:
+    return f"needs `{b.show(k.want)}` where this has `{b.show(k.got)}`"
 
 
 def _blame(b: Body, c: Matching, k: Conflict, found: Diagnostic) -> Diagnostic:
@@ -134,32 +160,75 @@ def _blame(b: Body, c: Matching, k: Conflict, found: Diagnostic) -> Diagnostic:
     return found
 
 
-def _cure(b: Body, c: Matching, k: Conflict, found: Diagnostic) -> Diagnostic:
+def _cure(b: Body, conflicts: Sequence[Conflict], found: Diagnostic) -> Diagnostic:
+    k = conflicts[0]
     if k.kind == "never":
         return found.with_note(f"`{b.show(k.got)}` is never `{b.show(k.want)}`")
     if k.kind == "inexact":
         return found.with_help("bind it first, with a type: `y: f32[2*?n] = x` checks it")
     if k.kind == "open":
         return found.with_help("name the parts in an annotated binding first")
-    if b.can_write(k.want, k.got):
-        line = f"assert {b.show(k.got)} == {b.show(k.want)}"
-        found = found.with_help(f"`{line}` before, if that is so", *b.before(line))
-        for d, other in ((k.got, k.want), (k.want, k.got)):
-            fixed = _path(b, d)
-            if fixed is not None and other.name is not None:
-                param, dim, t = fixed
-                written = f"`{param}: {short(t.name)}[{dim}={b.show(other)}]`"
-                return found.with_help(f"or write it into the signature: {written}")
-    else:
-        found = found.with_help("an annotated binding checks it when the program runs")
-    return found
+    if not b.can_write(k.want, k.got):
+        return found.with_help("an annotated binding checks it when the program runs")
+    lines: list[str] = []
+    for other in conflicts:
+        line = f"assert {b.show(other.got)} == {b.show(other.want)}"
+        if line not in lines and b.can_write(other.want, other.got):
+            lines.append(line)
+    listed = " and ".join(f"`{line}`" for line in lines)
+    edits = [e for line in lines for e in b.before(line)]
+    found = found.with_help(f"{listed} before, if that is so", *edits)
+    first = _written(b, k)
+    if first is None:
+        return found
+    dims = dict(first.known)
+    for other in conflicts:
+        more = _written(b, other)
+        if more is not None and more.param == first.param:
+            dims[more.dim] = more.value
+    listed = ", ".join(f"{name}={value}" for name, value in dims.items())
+    text = f"`{first.param}: {first.type}[{listed}]`"
+    return found.with_help(f"or write it into the signature: {text}")
 
 
-def _path(b: Body, d: Dim) -> tuple[str, str, Model] | None:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A dim of a parameter of the caller as its signature may say it: `m: Net[dim=value]`, beside
+    what it says already."""
+
+    param: str
+    type: str
+    dim: str
+    value: str
+    known: tuple[tuple[str, str], ...]
+
+
+def _written(b: Body, k: Conflict) -> _Written | None:
+    """How the caller's signature would settle a conflict; None if it cannot. A dim may mention
+    what stands left of it only, and names of its own."""
+    if k.kind != "differs" or not b.can_write(k.want, k.got):
+        return None
+    sides = [(k.got, k.want), (k.want, k.got)]
+    for mine, other in sides:
+        v = _parameter(b, mine)
+        w = _parameter(b, other)
+        if v is None or other.name is None or mine.name is None:
+            continue
+        if w is not None and w.span.start >= v.span.start:
+            continue
+        assert isinstance(v.type, Model)
+        param, dim = mine.name.split(".")
+        said = dims_by_name(b.tables, v.type).items()
+        known = [(n, b.show(d)) for n, d in said if d.name != f"{param}.{n}"]
+        return _Written(param, short(v.type.name), dim, b.show(other), tuple(known))
+    return None
+
+
+def _parameter(b: Body, d: Dim) -> Variable | None:
+    """The parameter of model type that a dim `m.H` is of."""
     if d.name is None or d.name.count(".") != 1:
         return None
-    param, dim = d.name.split(".")
-    v = b.lookup(param)
+    v = b.lookup(d.name.split(".")[0])
     if isinstance(v, Variable) and isinstance(v.type, Model) and v.how in ("param", "mut"):
-        return param, dim, v.type
+        return v
     return None

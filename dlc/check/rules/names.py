@@ -17,6 +17,7 @@ from dlc.check.entities import (
 )
 from dlc.check.modules import no_member, std_tree
 from dlc.check.paths import dim_of_type, field_type, path_error
+from dlc.check.rules import foreign
 from dlc.check.rules.construct import construct, option_none
 from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.diag.suggest import did_you_mean
@@ -173,6 +174,8 @@ def attr(b: Body, node: tree.Attr, want: Type | None) -> Val:
         return b.fail(member)
     if member is not None:
         return entity_value(b, node.name.text, member, node, want)
+    if isinstance(node.base, tree.Name) and _means_nothing(b, node.base.id):
+        return b.fail(_unknown_root(b, node.base, node))
     base = b.expr(node.base)
     if base.is_bad:
         return bad(node.span)
@@ -234,9 +237,9 @@ def unknown_name(b: Body, text: str, span: Span, what: str) -> Diagnostic:
     words = {"float": "f32", "double": "f64", "True": "true", "False": "false"}
     if text in words:
         return found.with_help(f"write `{words[text]}`", Edit(span, words[text]))
-    foreign = _FOREIGN.get(text)
-    if foreign is not None:
-        return found.with_help(foreign)
+    words_for = foreign.NAMES.get(text)
+    if words_for is not None:
+        return found.with_help(words_for)
     names = list(b.tables.modules.visible(b.module))
     if what == "function":
         names = [n for n in names if _callable(b, n)]
@@ -254,24 +257,39 @@ def unknown_name(b: Body, text: str, span: Span, what: str) -> Diagnostic:
     )
 
 
-_FOREIGN = {
-    "range": "a range is written `a..b`",
-    "print": "there is no output; return what you want to see",
-    "append": "`push(mut xs, v)`",
-    "matmul": "write `a @ b`",
-    "transpose2": "write `x.T`",
-    "pow": "write `x ** y`",
-    "size": "`len(x)`, or a dim of the signature",
-    "shape": "a dim of the signature has a name; `len(x)` is the first",
-    "power": "write `x ** y`",
-    "int": "write `i32(x)`",
-    "str": "the language has no texts at run time",
-    "enumerate": "write `for i in 0..len(xs):` and `xs[i]`",
-    "zip": "write `for i in 0..len(xs):` and `xs[i]`",
-    "null": "write `None`",
-    "nil": "write `None`",
-    "Nothing": "write `None`",
-}
+def _means_nothing(b: Body, name: str) -> bool:
+    known = b.lookup(name) is not None or name in b.dim_names or b.element(name) is not None
+    return not known and b.tables.modules.find(b.module, name) is None
+
+
+def _unknown_root(b: Body, base: tree.Name, node: tree.Attr) -> Diagnostic:
+    """E0201 for `torch.relu` and `nn.gru`: what the part after the point is here."""
+    text = node.name.text
+    if base.id in std_modules():
+        found = error("E0201", f"module `{base.id}` is not imported", base.span)
+        start = b.tables.modules.by_name[b.module].tree.items[0].span
+        top = Span(start.source, start.start, start.start)
+        if _declares(base.id, text):
+            return found.with_help(f"`import {base.id}`", Edit(top, f"import {base.id}\n"))
+        scope = [i.name.text for i in std_tree(base.id).items if isinstance(i, _NAMED)]
+        found = found.with_note(f"it is a module of the library, and has no `{text}`")
+        return did_you_mean(found, text, scope, node.name.span)
+    if base.id not in foreign.ROOTS:
+        return unknown_name(b, base.id, base.span, "name")
+    found = error("E0201", f"no name `{base.id}`", base.span)
+    if b.tables.modules.find(b.module, text) is not None:
+        return found.with_help(f"`{text}` alone", Edit(node.span, text))
+    inner = unknown_name(b, text, node.name.span, "function")
+    help = foreign.METHODS.get(text) or foreign.NAMES.get(text)
+    if help is None and inner.helps:
+        help = inner.helps[0].text
+    if help is not None:
+        return found.with_help(f"for `{text}`: {help}")
+    listed = ", ".join(std_modules())
+    return found.with_note(f"functions stand alone; the library's modules are {listed}")
+
+
+_NAMED = (tree.FnDef, tree.ModelDef, tree.TypeDef)
 
 
 def _declares(module: str, name: str) -> bool:

@@ -25,7 +25,7 @@ from dlc.check.unify import join_elements
 from dlc.diag import Edit, Span, error
 from dlc.syntax import tree
 from dlc.typesys.dims import Dim, DimError
-from dlc.typesys.dtypes import BOOL
+from dlc.typesys.dtypes import BOOL, DType
 from dlc.typesys.surface import (
     BOOL_SCALAR,
     Element,
@@ -259,7 +259,9 @@ def logical_not(b: Body, node: tree.Not, want: Type | None) -> Val:
     assert isinstance(t, Tensor)
     if t.dtype != BOOL:
         found = error("E0318", f"`not` of {t.dtype}", node.span).with_label(v.span, b.show(t))
-        return b.fail(found.with_help("compare it: `x == 0`"))
+        zero = "0.0" if isinstance(t.dtype, DType) and t.dtype.is_float else "0"
+        text = f"{v.span.text} == {zero}"
+        return b.fail(found.with_help(f"compare it: `{text}`", Edit(node.span, text)))
     return Val(typed.Elementwise("not", (v.expr,), type=t, span=node.span))
 
 

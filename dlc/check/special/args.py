@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dlc.check.body import Body, Val
 from dlc.check.convert import settle
+from dlc.check.rules import foreign
 from dlc.check.rules.static import static_number
 from dlc.diag import error
 from dlc.diag.suggest import did_you_mean
@@ -42,7 +43,11 @@ def take(
             check_all(b, node.args)
             why = "is given twice" if name in out else "is no parameter"
             found = error("E0312", f"`{name}` of `{function}` {why}", a.name.span)
-            b.report(did_you_mean(found.with_note(f"`{shown}`"), name, names, a.name.span))
+            found = found.with_note(f"`{shown}`")
+            if name in foreign.KEYWORDS and name not in out:
+                b.report(found.with_help(foreign.KEYWORDS[name]))
+            else:
+                b.report(did_you_mean(found, name, names, a.name.span))
             return None
         out[name] = a.value
     missing = [n for n in names[:least] if n not in out]

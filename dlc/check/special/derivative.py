@@ -19,7 +19,7 @@ from dlc.check.rules.names import module_member, unknown_name
 from dlc.check.rules.static import static_number
 from dlc.check.special.args import check_all
 from dlc.check.special.higher import lift
-from dlc.diag import Diagnostic, error
+from dlc.diag import Diagnostic, Edit, error
 from dlc.diag.suggest import did_you_mean
 from dlc.syntax import tree
 from dlc.typesys.surface import (
@@ -98,7 +98,11 @@ def _opened(b: Body, inner: tree.Call, kind: str) -> tuple[tree.Expr, tree.Expr 
             wrt = a.value
         else:
             found = error("E0312", f"`{kind}` takes a function and `wrt`", a.span)
-            b.report(found.with_help(f"`{kind}(f, wrt=x)(…)`"))
+            name = a.value.value if isinstance(a.value, tree.String) else a.span.text
+            if a.name is None and name.isidentifier() and f is not None and wrt is None:
+                b.report(found.with_help(f"`wrt={name}`", Edit(a.span, f"wrt={name}")))
+            else:
+                b.report(found.with_help(f"`{kind}(f, wrt=x)(…)`"))
             return None
     if f is None:
         found = error("E0312", f"`{kind}` takes a function and `wrt`", inner.span)
