@@ -246,14 +246,23 @@ def test_a_dim_that_no_weight_shows() -> None:
         oracle.load(arrays, Q=4)
 
 
-def test_a_comb_a_hundred_thousand_deep() -> None:
-    net = dlc.load(dlc.compile(SAMPLES / "treelstm.dl", entries=("logits",)))
-    net.init(0, V=4, D=2, H=3, C=2)
-    Tree = net.types.Tree
-    t = Tree.Leaf(0)
-    for i in range(100_000):
-        t = Tree.Node(t, Tree.Leaf(i % 4))
-    assert np.isfinite(net.logits(t)).all()
+@pytest.mark.parametrize("depth", [1000, pytest.param(100_000, marks=pytest.mark.full)])
+def test_a_comb(depth: int) -> None:
+    nets = [
+        dlc.compile(SAMPLES / "treelstm.dl", target, entries=("logits",))
+        for target in ("evaluate", "cpu")
+    ]
+    nets[0].init(0, V=4, D=2, H=3, C=2)
+    nets[1].load({name: np.array(x) for name, x in nets[0].params.items()})
+    found: list[Any] = []
+    for net in nets:
+        Tree = net.types.Tree
+        t = Tree.Leaf(0)
+        for i in range(depth):
+            t = Tree.Node(t, Tree.Leaf(i % 4))
+        found.append(net.logits(t))
+    assert np.isfinite(found[0]).all()
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-6)
 
 
 def test_training_lowers_the_loss() -> None:
