@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from dlc.diag.suggest import near
 from dlc.isa.codec import Decoded, OperandError, in_range
-from dlc.isa.model import Field, Instruction, Isa
+from dlc.isa.model import Field, Instruction, Isa, OperandKind
 from dlc.isa.proofread import HOLE
 
-NAME = re.compile(r"[A-Za-z_.$][\w.$]*")
-_NAMED = re.compile(r"[A-Za-z_.$][\w.$]*([+-]\d+)?")
+NAME = re.compile(r"(?:[^\W\d]|[.$])[\w.$]*")
+_NAMED = re.compile(NAME.pattern + r"([+-][0-9]+)?")
+_REAL = re.compile(
+    r"nan|0x[0-9a-fA-F]{1,8}|[+-]?(inf|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)"
+)
+_LONGEST = 40
 _LINE = re.compile(r"\s*(\S+)\s*(.*?)\s*$")
 
 
@@ -35,19 +40,37 @@ def real_text(bits: int) -> str:
 
 
 def real_bits(text: str) -> int:
-    """The bits that `real_text` wrote.
+    """The bits of a number, or those that `real_text` wrote.
 
-    Raises ValueError.
+    Raises ValueError, also for a number that f32 rounds to infinity.
     """
+    if not _REAL.fullmatch(text):
+        raise ValueError(text)
     if text == "nan":
         return 0x7FC00000
     if text.startswith("0x"):
-        bits = int(text, 16)
-        if bits >= 1 << 32:
-            raise ValueError(text)
-        return bits
+        return int(text, 16)
     with np.errstate(over="ignore"):
-        return int(np.float32(text).view(np.uint32))
+        value = np.float32(text)
+    if np.isinf(value) and "inf" not in text:
+        raise ValueError(text)
+    return int(value.view(np.uint32))
+
+
+def shown(piece: str) -> str:
+    """A piece of a line in a message: long ones are cut."""
+    return f"`{piece if len(piece) <= _LONGEST else piece[: _LONGEST - 1] + '…'}`"
+
+
+def _holds(kind: OperandKind) -> str:
+    """What an operand is, with the numbers that it takes."""
+    if kind.name == "real":
+        return "f32: a number, `inf`, `-inf`, `nan`, or its bits as 0x…"
+    if kind.signed:
+        low, high = -(1 << kind.width - 1), (1 << kind.width - 1) - 1
+    else:
+        low, high = 0, (1 << kind.width if kind.below is None else kind.below) - 1
+    return f"{kind.doc} ({low} to {high})"
 
 
 def operand_text(field: Field, value: int) -> str:
@@ -87,7 +110,8 @@ def parse_instruction(
         raise AssemblyError("here is no instruction", line)
     instruction = isa.instructions.get(found[1])
     if instruction is None:
-        raise AssemblyError(f"there is no instruction `{found[1]}`", found[1])
+        hint = _near(found[1], isa.instructions)
+        raise AssemblyError(f"there is no instruction {shown(found[1])}{hint}", found[1])
     order = HOLE.findall(instruction.assembly)
     given = [piece.strip() for piece in found[2].split(",")] if found[2] else []
     if len(given) != len(order):
@@ -101,8 +125,13 @@ def parse_instruction(
         values[name] = _operand(field, piece, resolve)
         if not in_range(field, values[name]):
             assert field.kind is not None
-            raise AssemblyError(f"`{piece}` is no {field.kind.doc}", piece)
+            raise AssemblyError(f"{shown(piece)} is no {_holds(field.kind)}", piece)
     return Decoded(instruction, tuple(values[str(field.name)] for field in instruction.operands))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    close = near(name, known) if len(name) <= _LONGEST else ()
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _counted(n: int) -> str:
@@ -116,24 +145,26 @@ def _operand(field: Field, piece: str, resolve: Callable[[Field, str], int] | No
         value = dict(kind.members).get(piece)
         if value is None:
             raise AssemblyError(
-                f"`{piece}` is none of {', '.join(name for name, _ in kind.members)}", piece
+                f"{shown(piece)} is none of {', '.join(name for name, _ in kind.members)}", piece
             )
         return value
     if not piece.startswith(kind.prefix):
-        raise AssemblyError(f"`{piece}` should begin with `{kind.prefix}`: {kind.doc}", piece)
+        raise AssemblyError(
+            f"{shown(piece)} should begin with `{kind.prefix}`: {_holds(kind)}", piece
+        )
     body = piece[len(kind.prefix) :]
     try:
         if kind.name == "real":
             return real_bits(body)
         if _NAMED.fullmatch(body) and resolve is not None:
             return resolve(field, body)
-        if re.fullmatch(r"[+-]?\d+|0x[0-9a-fA-F]+", body):
+        if re.fullmatch(r"[+-]?[0-9]+|0x[0-9a-fA-F]+", body):
             return int(body, 0)
     except OperandError as e:
         raise AssemblyError(str(e), piece) from None
     except ValueError:
         pass
-    raise AssemblyError(f"`{piece}` is no {kind.doc}", piece)
+    raise AssemblyError(f"{shown(piece)} is no {_holds(kind)}", piece)
 
 
 def decoded(instruction: Instruction, **operands: int) -> Decoded:

@@ -30,13 +30,14 @@ import numpy as np
 
 from dlc.diag import CompileError, Diagnostic, SourceFile, Span, error
 from dlc.isa import program as p
-from dlc.isa.assembly import NAME, AssemblyError, format_instruction, parse_instruction
+from dlc.isa.assembly import NAME, AssemblyError, format_instruction, parse_instruction, shown
 from dlc.isa.codec import Decoded, OperandError, Undecodable, decode, encode
 from dlc.isa.model import Field, Isa
 from dlc.isa.spw import Malformed, entry_json, read_entry
 
 _BYTES = 32
-_SYMBOL = re.compile(r"([A-Za-z_.$][\w.$]*)([+-]\d+)?")
+_SYMBOL = re.compile(f"({NAME.pattern})([+-][0-9]+)?")
+_LABEL = re.compile(f"({NAME.pattern}):")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s;]+')
 _ARRAYS = {".f32": np.float32, ".i32": np.int32, ".i64": np.int64, ".i8": np.int8}
 
@@ -198,6 +199,8 @@ class _Assembler:
         self.memories: dict[str, int] = {}
         self.lines: list[tuple[int, int, str]] = []
         self.labels: dict[str, int] = {}
+        self.data: list[list[bytes]] = []
+        self.symbols: dict[str, p.Symbol] = {}
 
     def refuse(self, code: str, message: str, at: int, length: int) -> None:
         self.findings.append(error(code, message, Span(self.source, at, at + max(length, 1))))
@@ -209,13 +212,14 @@ class _Assembler:
         for line in self.source.text.split("\n"):
             self._line(line, at)
             at += len(line) + 1
-        symbols = {symbol.name: symbol for symbol in self.lists["symbols"]}
         text = [
-            self._instruction(word, start, body, symbols)
-            for word, (_, start, body) in enumerate(self.lines)
+            self._instruction(word, start, body) for word, (_, start, body) in enumerate(self.lines)
         ]
         if self.findings:
             raise CompileError(self.findings)
+        images = zip(self.lists["images"], self.data, strict=True)
+        self.lists["images"] = [replace(image, data=b"".join(parts)) for image, parts in images]
+        self.lists["symbols"] = [*self.symbols.values()]
         lists = {name: tuple(values) for name, values in self.lists.items()}
         return replace(self.made, text=tuple(text), memories=self.memories, **lists)
 
@@ -224,10 +228,10 @@ class _Assembler:
         start = at + line.find(body) if body else at
         if not body:
             return
-        label = re.fullmatch(r"([A-Za-z_.$][\w.$]*):", body)
+        label = _LABEL.fullmatch(body)
         if label:
             if label[1] in self.labels:
-                self.refuse("E0804", f"the label `{label[1]}` stands twice", start, len(body))
+                self.refuse("E0804", f"the label {shown(label[1])} stands twice", start, len(body))
             self.labels[label[1]] = len(self.lines)
         elif body.startswith(".") and not body.startswith(".word"):
             try:
@@ -238,7 +242,7 @@ class _Assembler:
                 told = (
                     str(e)
                     if isinstance(e, Malformed)
-                    else f"`{body.split()[0]}` isn't used like this"
+                    else f"{shown(body.split()[0])} isn't used like this"
                 )
                 self.refuse("E0803", told, start, len(body))
         else:
@@ -293,43 +297,43 @@ class _Assembler:
             case ".data":
                 space, address = rest
                 self.lists["images"].append(p.Image(space, int(address), b""))
+                self.data.append([])
             case ".bytes" | ".f32" | ".i32" | ".i64" | ".i8":
                 data = (
                     bytes.fromhex("".join(rest))
                     if name == ".bytes"
                     else np.array(rest, _ARRAYS[name]).tobytes()
                 )
-                image = self.lists["images"][-1]
-                self.lists["images"][-1] = replace(image, data=image.data + data)
+                self.data[-1].append(data)
             case ".symbol":
                 symbol, space, address, dtype, shape = rest
                 made = p.Symbol(
                     _name(symbol), space, int(address), dtype, tuple(int(n) for n in _list(shape))
                 )
-                if made.name in {s.name for s in self.lists["symbols"]}:
-                    raise Malformed(f"the symbol `{made.name}` stands twice")
-                self.lists["symbols"].append(made)
+                if made.name in self.symbols:
+                    raise Malformed(f"the symbol {shown(made.name)} stands twice")
+                self.symbols[made.name] = made
             case ".entry":
                 self.lists["entries"].append(read_entry(json.loads(rest[0])))
             case ".cycles":
                 preset, cycles = rest
                 self.lists["predicted"].append((_name(preset), int(cycles)))
             case _:
-                raise Malformed(f"there is no directive `{name}`")
+                raise Malformed(f"there is no directive {shown(name)}")
 
-    def _instruction(self, word: int, start: int, body: str, symbols: dict[str, p.Symbol]) -> int:
+    def _instruction(self, word: int, start: int, body: str) -> int:
         def resolve(field: Field, text: str) -> int:
             assert field.kind is not None
             found = _SYMBOL.fullmatch(text)
             name, addend = (found[1], int(found[2] or 0)) if found else (text, 0)
             if field.kind.name == "target":
                 if name not in self.labels:
-                    raise OperandError(f"there is no label `{name}`")
+                    raise OperandError(f"there is no label {shown(name)}")
                 return self.labels[name] + addend - word
-            if name not in symbols:
-                raise OperandError(f"there is no symbol `{name}`")
+            if name not in self.symbols:
+                raise OperandError(f"there is no symbol {shown(name)}")
             self.lists["relocations"].append(p.Relocation(word, str(field.name), name, addend))
-            return symbols[name].address + addend
+            return self.symbols[name].address + addend
 
         try:
             if body.startswith(".word"):

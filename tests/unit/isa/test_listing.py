@@ -79,7 +79,14 @@ BAD = (
     ("ew.un t1, t2, expp", "expp"),
     ("li r1, 5", "5"),
     ("li r1, #5000000000", "#5000000000"),
+    ("li r1, #３", "#３"),
+    ("li r1, #1_000", "#1_000"),
     ("fli f1, =abc", "=abc"),
+    ("fli f1, =1.5.5", "=1.5.5"),
+    ("fli f1, =1e39", "=1e39"),
+    ("fli f1, =-3.5e38", "=-3.5e38"),
+    ("fli f1, =0x100000000", "=0x100000000"),
+    ("fli f1, =１", "=１"),
     ("w.const w16, %0", "w16"),
     (".word", ".word"),
     (".frob 1", ".frob 1"),
@@ -127,6 +134,35 @@ def test_many_bad_lines_are_shown_together() -> None:
     with pytest.raises(CompileError) as caught:
         assemble(load_isa(), SourceFile("x.s", "frob\n" * 30))
     assert len(caught.value.diagnostics) == 20
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("ev.mw t0, w0, q0", "there is no instruction `ev.mw`; did you mean `ev.mv`?"),
+        ("li r1, #2147483648", "`#2147483648` is no signed immediate (-2147483648 to 2147483647)"),
+        ("w.const w16, %0", "`w16` is no compressed matrix (0 to 15)"),
+        ("li r1, #" + "9" * 5000, f"`#{'9' * 38}…` is no signed immediate"),
+        ("x" * 100_000, f"there is no instruction `{'x' * 39}…`"),
+        ("." * 100_000, f"there is no directive `{'.' * 39}…`"),
+        ("jmp @" + "y" * 5000, f"there is no label `{'y' * 39}…`"),
+    ],
+)
+def test_messages_say_what_would_do_and_stay_short(line: str, told: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        assemble(load_isa(), SourceFile("x.s", line))
+    assert caught.value.diagnostics[0].message.startswith(told)
+
+
+def test_labels_of_any_letters() -> None:
+    made = assemble(load_isa(), SourceFile("x.s", "jmp @größe2\nhalt\ngröße2:\nhalt\n"))
+    assert made.text[0] & 0xFFFFFFFF == 2
+
+
+def test_much_data_is_read_in_linear_time() -> None:
+    lines = ".data SP 0\n" + ".i8 1 2 3 4\n" * 50_000
+    (image,) = assemble(load_isa(), SourceFile("x.s", lines)).images
+    assert image.data == bytes([1, 2, 3, 4]) * 50_000
 
 
 def test_good_text_has_every_directive() -> None:
