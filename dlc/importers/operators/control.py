@@ -58,6 +58,12 @@ def _if(c: Call) -> tuple[Item, ...]:
     if condition.known is not None:
         name, label = branches[0 if bool(condition.known) else 1]
         return c.inside.graph(c.graph(name), (), label)
+    squeezed = next((k for k in (0, 1) if _squeezes(c, branches[k][0], branches[1 - k][0])), None)
+    if squeezed is not None:
+        name, label = branches[squeezed]
+        holds = condition if squeezed == 0 else condition.op("not")
+        e.check(holds, "an axis that a branch of If drops has a size that is not 1")
+        return c.inside.graph(c.graph(name), (), label)
     value = e.value(condition)
     regions: list[Region] = []
     made: list[tuple[Item, ...]] = []
@@ -68,11 +74,32 @@ def _if(c: Call) -> tuple[Item, ...]:
             regions.append(e.yield_region(*(t for x in out for t in flatten(x))))
     forms = [[form(x) for x in out] for out in made]
     if forms[0] != forms[1]:
-        raise refuse("E0709", "the branches of If give values of different types or ranks")
+        found = refuse("E0709", "the branches of If give values of different types or ranks")
+        raise found.with_help("if its condition depends on sizes, give those numbers with --bind")
     results = e.b.if_(value, regions[0], regions[1])
     flat = [t for x in made[0] for t in flatten(x)]
     tensors = [e.tensor(v, t.element) for v, t in zip(results, flat, strict=True)]
     return tuple(rebuild(x, tensors) for x in made[0])
+
+
+def _squeezes(c: Call, one: str, other: str) -> bool:
+    """Whether one branch drops axes of a value and the other leaves it as it is: how exporters
+    write a squeeze of an axis whose size they do not know. The rank is the first branch's then,
+    and that the program takes it is checked when it runs."""
+    of = _source(c.graph(one), "Squeeze")
+    return of is not None and of == _source(c.graph(other), "Identity")
+
+
+def _source(graph: Graph, op: str) -> str | None:
+    """The value around the graph whose `op` is all that the graph gives; None for other graphs."""
+    made = {n.outputs[0]: n for n in graph.nodes if n.outputs and not n.domain}
+    if len(graph.outputs) != 1 or any(n.op not in (op, "Constant") for n in graph.nodes):
+        return None
+    name = graph.outputs[0].name
+    node = made.get(name)
+    if node is None:
+        return name if op == "Identity" else None
+    return node.inputs[0] if node.op == op and node.inputs[0] not in made else None
 
 
 # -- Loop
