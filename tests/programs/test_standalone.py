@@ -240,7 +240,7 @@ def test_weights_inside(tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[Sequence[str], int, str]] = [
-    (("nothing",), 2, "no function is called so: nothing"),
+    (("nothing",), 2, "no function is called so (--help lists them): nothing"),
     (("axpy", "a=2", "x=1"), 2, "is missing: y"),
     (("axpy", "a=2", "x=1", "y=1", "z=1"), 2, "nothing is called so: z=1"),
     (("axpy", "a=2", "a=3", "x=1", "y=1"), 2, "given twice: a"),
@@ -283,7 +283,19 @@ def test_wrong_files(made: Made) -> None:
 
 def test_help(made: Made) -> None:
     text = made.run("--help")
-    assert "usage: " in text and "t.tags= t.children= [t.root=] t.Leaf_x=" in text
+    assert "usage: " in text and "--fuel N" in text and "Exit status: 0 fine" in text
+    for line in (
+        "  t.tags      i32[nodes]: each node's constructor (0 Leaf, 1 Node), parts before wholes",
+        "  t.root      the last node; may be left out",
+        "  t.Leaf_x    f32[rows]: a row for each `x` of a Leaf",
+        "  g.src    i32[arcs]: where each arc begins",
+    ):
+        assert line in text
+    assert "  -w FILE      the weights\n" in text
+    own = made.run("axpy", "a=1", "--help")
+    assert own.startswith("usage: ") and "axpy NAME=VALUE" in own and "t.tags" not in own
+    assert "-w FILE" not in own  # it takes no weights
+    assert made.run("axpy", "-h") == own
     assert subprocess.run([str(made.path)], capture_output=True, check=False).returncode == 2
 
 

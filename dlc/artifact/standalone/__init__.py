@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlc.artifact.capi import Api, EntryApi
-from dlc.artifact.flat import FlatType
+from dlc.artifact.flat import Column, FlatType
 from dlc.artifact.header import signature
 from dlc.artifact.items import Item
 from dlc.artifact.structs import Struct
@@ -23,6 +23,8 @@ _LETTERS = {
     "f64": "d", "f32": "f", "f16": "e", "bf16": "b", "i64": "l", "i32": "i", "i16": "h", "i8": "c",
     "u8": "u", "bool": "?",
 }  # fmt: skip
+_CHANGES = ", which the call changes"
+_ENDS = {"src": ": where each arc begins", "dst": ": where each arc ends"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class _Slot:
     count: str = ""
     capacity: str = ""
     source: str = ""
+    what: str = ""
 
     def text(self, struct: str) -> str:
         places = ", ".join(
@@ -48,7 +51,8 @@ class _Slot:
         )
         flags = (self.is_number, self.is_mut, bool(self.count))
         numbers = ", ".join(str(int(x)) for x in (*flags, self.rank, self.less))
-        return f"    {{\"{self.name}\", '{self.letter}', {numbers}, {places}}},"
+        head = f"    {{\"{self.name}\", '{self.letter}', {numbers}, {places},"
+        return f'{head}\n     "{_quoted(self.what)}"}},'
 
 
 def main_source(api: Api, header: str) -> str:
@@ -83,7 +87,7 @@ def _entry(api: Api, i: int, e: EntryApi) -> Iterator[str]:
     ):  # fmt: skip
         yield f"static const slot {what}_{i}[] = {{"
         yield from (s.text(struct.name) for s in slots)
-        yield "    {NULL, 0, 0, 0, 0, 0, 0, NONE, NONE, NONE, NONE, NONE}"
+        yield f"    {{NULL, {'0, ' * 6}{'NONE, ' * 5}NULL}}"
         yield "};"
     yield f"static void start_{i}(void *in, void *out) {{"
     name = f"{api.prefix}_{e.name.replace('.', '_')}"
@@ -105,7 +109,7 @@ def _entry(api: Api, i: int, e: EntryApi) -> Iterator[str]:
 def _row(i: int, e: EntryApi) -> Iterator[str]:
     counts = f"{len(_inputs(e))}, {len(_outputs(e))}"
     flags = f"{int(bool(e.border.sets))}, {int(bool(e.border.written))}"
-    text = signature(e.border.entry).replace("\\", "\\\\").replace('"', '\\"')
+    text = _quoted(signature(e.border.entry))
     yield f'    {{"{e.name}", "{text}", in_{i}, out_{i}, {counts}, {flags},'
     yield f"     sizeof({e.input.name}), sizeof({e.output.name}),"
     yield f"     start_{i}, sizes_{i}, bytes_{i}, call_{i}}},"
@@ -159,12 +163,14 @@ def _item(
     if x.kind == "scalar":
         is_place = x.mut and not is_output
         letter = _LETTERS[x.tensor.dtype.name]
-        yield _Slot(name, letter, name, is_number=not is_place, is_mut=is_place)
+        what = f"{x.type}{_CHANGES if is_place else ''}"
+        yield _Slot(name, letter, name, is_number=not is_place, is_mut=is_place, what=what)
     elif x.kind == "tensor":
         t = x.tensor
         yield _Slot(
             name, _LETTERS[t.dtype.name], f"{name}.data", is_mut=x.mut and not is_output,
             rank=t.rank, dims=f"{name}.dims", capacity=capacity,
+            what=f"{x.type}{_CHANGES if x.mut else ''}",
         )  # fmt: skip
     elif flat is not None:
         carrier = struct.members[at].type
@@ -179,17 +185,19 @@ def _structure(x: Item, name: str, capacity: str) -> Iterator[_Slot]:
     if x.kind == "segs":
         yield _Slot(
             f"{name}.starts", "i", f"{name}.starts", less=1, count=f"{name}.rows",
-            capacity=capacity,
+            capacity=capacity, what="i32[rows + 1]: where each row of items begins, and the end",
         )  # fmt: skip
         return
     number, count = ("nodes", "arcs") if x.kind == "graph" else ("size", "count")
-    yield _Slot(f"{name}.{number}", "l", f"{name}.{number}", is_number=True)
+    what = "number of nodes" if x.kind == "graph" else "length with the zeros"
+    yield _Slot(f"{name}.{number}", "l", f"{name}.{number}", is_number=True, what=what)
     arrays = ("src", "dst") if x.kind == "graph" else ("indices", "values")
     for array, leaf in zip(arrays, x.leaves, strict=True):
         assert isinstance(leaf.type, TensorType)
         yield _Slot(
             f"{name}.{array}", _LETTERS[leaf.type.dtype.name], f"{name}.{array}",
             count=f"{name}.{count}", capacity=capacity,
+            what=f"{leaf.type.dtype}[{count}]{_ENDS.get(array, '')}",
         )  # fmt: skip
 
 
@@ -203,14 +211,22 @@ def _flat(name: str, carrier: Struct, flat: FlatType) -> Iterator[_Slot]:
     for m in members:
         at = f"{name}.{m}"
         if m == "length":
-            yield _Slot(at, "l", at, is_number=True, source=first)
+            what = "number of elements"
+            yield _Slot(at, "l", at, is_number=True, source=first, what=what)
         elif m == "count":
-            yield _Slot(at, "l", at, is_number=True)
+            what = "number of rows, those that are not listed included"
+            yield _Slot(at, "l", at, is_number=True, what=what)
         elif m == "root":
-            yield _Slot(at, "l", at, is_number=True, less=1, source=f"{name}.nodes")
-        elif m in ("tags", "children"):
-            count = "nodes" if m == "tags" else "child_count"
-            yield _Slot(at, "i", at, count=f"{name}.{count}")
+            yield _Slot(
+                at, "l", at, is_number=True, less=1, source=f"{name}.nodes", what="the last node"
+            )
+        elif m == "tags":
+            kinds = ", ".join(f"{t.number} {t.constructor}" for t in flat.tags)
+            what = f"i32[nodes]: each node's constructor ({kinds}), parts before wholes"
+            yield _Slot(at, "i", at, count=f"{name}.nodes", what=what)
+        elif m == "children":
+            what = "i32[child_count]: the nodes' parts in order; for a list its length before"
+            yield _Slot(at, "i", at, count=f"{name}.child_count", what=what)
     yield from _columns(name, columns, flat)
 
 
@@ -218,7 +234,20 @@ def _columns(name: str, columns: Sequence[str], flat: FlatType) -> Iterator[_Slo
     for m, c in zip(columns, flat.columns, strict=True):
         at = f"{name}.{m}"
         rank = 0 if c.varies else len(c.shape)
+        axes = ["rows", *(str(d) for d in c.shape[:rank])]
+        what = f"{c.dtype}[{', '.join(axes)}]: "
+        what += "elements of all rows in order" if c.varies else f"a row for each {_owner(c)}"
         yield _Slot(
             at, _LETTERS[c.dtype.name], f"{at}.data", rank=rank,
-            dims=f"{at}.dims" if rank else "", count=f"{at}.rows",
+            dims=f"{at}.dims" if rank else "", count=f"{at}.rows", what=what,
         )  # fmt: skip
+
+
+def _owner(c: Column) -> str:
+    """What has one row of a column: a constructor's field, or an element."""
+    return f"`{c.path[-1]}` of a {c.path[0]}" if len(c.path) > 1 else "element"
+
+
+def _quoted(text: str) -> str:
+    """Inside of a string in C."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')

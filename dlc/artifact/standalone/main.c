@@ -18,6 +18,7 @@ typedef struct {
     char is_number, is_mut, is_column;
     int rank, less;
     size_t data, dims, count, capacity, from;
+    const char *what;
 } slot;
 
 typedef struct {
@@ -488,17 +489,43 @@ static void run(const entry *e, char *in, char *out, const array *arrays, weight
     free(rows);
 }
 
-static void usage(void) {
-    int i, j;
-    printf("usage: %s FUNCTION [NAME=VALUE]... [-w WEIGHTS] [-o FOLDER] [--fuel TURNS]\n", program);
-    printf("VALUE is a number, numbers separated by commas, or @FILE.npy.\n");
-    printf("Results are printed, or written into the folder as npy files.\n");
-    for (i = 0; i < ENTRIES; i++) {
-        printf("\n%s\n ", entries[i].signature);
-        for (j = 0; j < entries[i].ins; j++)
-            printf(entries[i].in[j].from == NONE ? " %s=" : " [%s=]", entries[i].in[j].name);
-        printf("\n");
+static void function_usage(const entry *e) {
+    int j, width = 0;
+    for (j = 0; j < e->ins; j++)
+        if ((int)strlen(e->in[j].name) > width) width = (int)strlen(e->in[j].name);
+    printf("\n%s\n", e->signature);
+    for (j = 0; j < e->ins; j++) {
+        const slot *s = e->in + j;
+        printf("  %-*s  %s", width, s->name, s->what);
+        printf(s->from == NONE ? "\n" : "; may be left out\n");
     }
+}
+
+/* About one function, or all. */
+static void usage(const entry *only) {
+    int i, weights = 0, writes = 0;
+    for (i = 0; i < ENTRIES; i++) {
+        if (only && only != entries + i) continue;
+        weights |= entries[i].has_model;
+        writes |= entries[i].writes;
+    }
+    printf("usage: %s %s NAME=VALUE... [OPTION]...\n", program, only ? only->name : "FUNCTION");
+    if (!only) printf("       %s FUNCTION --help\n", program);
+    printf("\nVALUE is a number, numbers separated by commas, or @FILE.npy of exactly the type.\n");
+    printf("Results, and arguments that the call changes, are printed.\n\nOptions:\n");
+    if (weights)
+        printf("  -w FILE      the weights%s\n", embedded(NULL) ? ", in place of those inside" : "");
+    printf("  -o FOLDER    write results there as NAME.npy instead%s\n",
+           writes ? ", and changed weights as weights.bin" : "");
+    printf("  --fuel N     end loops without a bound after N turns in all\n");
+    printf("  -h, --help   this text\n\n");
+    printf("Exit status: 0 fine, 1 the call failed, 2 wrong usage, 3 out of memory or fuel.\n");
+    for (i = 0; i < ENTRIES; i++)
+        if (!only || only == entries + i) function_usage(entries + i);
+}
+
+static int asks_for_help(const char *text) {
+    return !strcmp(text, "--help") || !strcmp(text, "-h");
 }
 
 static void open_weights(const entry *e, const char *path, weights_of *w) {
@@ -540,13 +567,18 @@ int main(int count, char **given) {
     array *arrays;
     int i, names = 0;
     if (count && *given[0]) program = given[0];
-    if (count < 2 || !strcmp(given[1], "--help")) {
-        usage();
+    if (count < 2 || asks_for_help(given[1])) {
+        usage(NULL);
         return count < 2 ? 2 : 0;
     }
     for (i = 0; i < ENTRIES; i++)
         if (!strcmp(entries[i].name, given[1])) e = entries + i;
-    if (!e) fail(2, "no function is called so", given[1]);
+    if (!e) fail(2, "no function is called so (--help lists them)", given[1]);
+    for (i = 2; i < count; i++)
+        if (asks_for_help(given[i])) {
+            usage(e);
+            return 0;
+        }
     named = room((size_t)count * sizeof *named);
     for (i = 2; i < count; i++) {
         const int is_last = i + 1 == count;

@@ -45,15 +45,22 @@ class Wanted:
     "obj,header or, for sparrow, spw if left out.",
 )  # fmt: skip
 @click.option(
-    "--target", default="host", show_default=True, metavar="NAME",
-    help="host, evaluate, sparrow, sparrow:PRESET, or a triple.",
+    "--target", default="cpu", show_default=True, metavar="NAME",
+    help="cpu (this machine), evaluate, sparrow, sparrow:PRESET, or LLVM's triple of another "
+    "machine, as aarch64-unknown-linux-gnu, wasm32.",
 )  # fmt: skip
 @click.option("--cpu", default="", metavar="NAME", help="A CPU of the target, in LLVM's words.")
-@click.option("-O", "level", default="3", type=click.Choice(["0", "1", "2", "3", "s"]))
+@click.option(
+    "-O", "level", default="3", show_default=True, type=click.Choice(["0", "1", "2", "3", "s"]),
+    help="How much LLVM optimises; s: small code.",
+)  # fmt: skip
 @click.option("-g", "debug", is_flag=True, help="Map instructions to source lines.")
 @bind_option
 @click.option("--weights", metavar="FILE", help="Weights: safetensors or npz.")
-@click.option("--weights-mode", type=click.Choice(["blob", "embed"]), default="blob")
+@click.option(
+    "--weights-mode", type=click.Choice(["blob", "embed"]), default="blob", show_default=True,
+    help="Weights in a file, or in the object.",
+)  # fmt: skip
 @click.option("--entry", "entries", multiple=True, metavar="NAME", help="Only these exports.")
 @click.option("--name", "prefix", metavar="PREFIX", help="What the C names begin with.")
 @click.option("--dense", is_flag=True, help="For sparrow: no events, no compressed weights.")

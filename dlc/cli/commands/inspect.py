@@ -132,7 +132,7 @@ def _interface(interface: Interface, memory: Mapping[str, Memory]) -> None:
                 continue  # what the weights' own types say
             click.echo(f"  check  a size of `{c.parameter}` is {c.size}")
         if e.name in memory:
-            click.echo(f"  needs  {_needed(memory[e.name])}")
+            _needed(memory[e.name], e.name)
     for s in interface.parameter_sets:
         _parameters(s)
     for a in interface.types:
@@ -147,14 +147,30 @@ def _interface(interface: Interface, memory: Mapping[str, Memory]) -> None:
         click.echo(f'\ntest "{t.name}"')
 
 
-def _needed(m: Memory) -> str:
+def _needed(m: Memory, entry: str) -> None:
     """What an entry takes of the arena."""
+    from dlc.cli.formulas import shown
+
     if m.bytes is not None:
-        return f"{m.bytes} bytes of arena"
+        click.echo(f"  needs  {m.bytes} bytes of arena")
+        return
     if m.formula is None:
-        return "arena that nothing bounds"
+        click.echo("  needs  arena that nothing bounds: its data decide")
+        return
     most = "at most " if m.kind == "bound" else ""
-    return f"{most}{m.formula} bytes of arena"
+    found = shown(m.formula)
+    if found.lines is None:
+        click.echo(
+            f"  needs  {most}a number of bytes of arena that {', '.join(found.names)} decide:"
+        )
+        click.echo(f"         --json has the formula, …_{entry}_bytes computes it")
+        return
+    first, *rest = found.lines
+    click.echo(f"  needs  {most}{first}" + ("" if rest else " bytes of arena"))
+    for i, line in enumerate(rest, 1):
+        click.echo(f"         {line}" + (" bytes of arena" if i == len(rest) else ""))
+    for note in found.notes:
+        click.echo(f"         {note}")
 
 
 def _parameters(s: ParameterSet) -> None:

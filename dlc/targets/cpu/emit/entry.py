@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlc.diag import InternalError
+from dlc.ir.core import NOWHERE
 from dlc.memory.form import BFunction, Param, Reg
 from dlc.targets.cpu.emit import context
 from dlc.targets.cpu.emit.body import Body, Emitters
@@ -82,9 +83,13 @@ def emit_entry(unit: Unit, fn: BFunction, emitters: Emitters) -> Function:
     unwind = f.label("unwind")
     described = (subprogram, fn.loc)
     b = Body(unit, f, fn, ctx, lambda: arena, emitters, unwind, described=described)
-    misaligned = f.and_(f.or_(f.cast("ptrtoint", arena, INDEX), bytes_), 63)
-    ok = f.and_(f.icmp("eq", misaligned, 0), f.icmp("sge", bytes_, 0))
-    b.check(ok, "arg", fn.loc, bytes_, 64, "arena: not aligned to 64 bytes")
+    over = f.and_(f.cast("ptrtoint", arena, INDEX), context.ALIGN - 1)
+    what = f"arena: not aligned to {context.ALIGN} bytes"
+    b.check(f.icmp("eq", over, 0), "arg", NOWHERE, over, 0, what)
+    whole = f.and_(f.add(bytes_, context.ALIGN - 1), -context.ALIGN)
+    ok = f.and_(f.icmp("eq", bytes_, whole), f.icmp("sge", bytes_, 0))
+    what = f"arena: bytes that are no multiple of {context.ALIGN}"
+    b.check(ok, "arg", NOWHERE, bytes_, whole, what)
     values = _dims(b, dims)
     values += _parameters(b, args, outs)
     declared = unit.internal(fn)
