@@ -7,6 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 WIDE = 90
 """A formula of so many characters stays in one line."""
@@ -112,6 +113,10 @@ class _Named(ast.NodeTransformer):
         name = self.names.get(_text(node)) if isinstance(node, ast.expr) else None
         return ast.Name(name) if name is not None else self.generic_visit(node)
 
+    def of(self, tree: ast.expr) -> ast.expr:
+        """The expression with the names in it."""
+        return cast("ast.expr", self.visit(tree))
+
 
 def _parted(tree: ast.expr) -> list[str]:
     """The formula, then a line for each part that occurs more than once, the largest first."""
@@ -132,7 +137,7 @@ def _parted(tree: ast.expr) -> list[str]:
         name = chr(ord("A") + len(names))
         names[text] = name
         rule = _Named({text: name})
-        body = rule.visit(body)
-        out = [(n, rule.visit(t)) for n, t in out]
+        body = rule.of(body)
+        out = [(n, rule.of(t)) for n, t in out]
         out.append((name, ast.parse(text, mode="eval").body))
     return [_text(body), *(f"{n} = {_text(t)}" for n, t in out)]
