@@ -187,8 +187,11 @@ def _compare(name: str, equation: str, takes: Takes, ufunc: str) -> Elementwise:
 
 
 def _d_pow_base(a: Term, b: Term, y: Term, d: Term) -> Term:
-    """`d * b * a ** (b - 1)`, and 0 where b is 0 (whatever a is)."""
-    return b.equals(0).choose(0.0, d * b * a.op("pow", b - 1))
+    """`d * b * a ** (b - 1)`; where b is 0 it is `d * b / a`, which is 0 for a = 0 as well. No
+    branch has an infinite slope where it is not taken, so derivatives of this one are finite."""
+    zero = b.equals(0)
+    other = d * b * a.op("pow", zero.choose(1.0, b) - 1)
+    return zero.choose(d * zero.choose(b, 0.0) / a.equals(0).choose(1.0, a), other)
 
 
 def _d_pow_exponent(a: Term, b: Term, y: Term, d: Term) -> Term:

@@ -162,11 +162,12 @@ def modulo(a: Any, b: Any) -> Any:
 
 
 def power(a: Any, b: Any) -> Any:
-    """`a ** b`; for integers the product of b factors, 1 if there are none."""
+    """`a ** b`; for integers the product of b factors, 1 if there are none. A square is `a * a`,
+    rounded once, whatever the machine's power is."""
     if a.dtype.kind in "iu":
         return np.power(a, np.where(b > 0, b, 0).astype(b.dtype))
     if not (is_complex(a) or is_complex(b)):
-        return np.power(a, b)
+        return np.where(b == 2, a * a, np.power(a, b))
     ar, br = real(a), real(b)
     y = np.power(ar, br)
     da = np.where(br == 0, 0.0, br * np.power(ar, br - 1))

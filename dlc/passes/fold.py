@@ -10,6 +10,7 @@ import numpy as np
 
 from dlc.ir.core import Attr, Function, Module, Op, Region, Value, freeze_attrs
 from dlc.ir.rewrite import Substitution
+from dlc.ops.build import Builder
 from dlc.ops.card import Run, RunError, Trait
 from dlc.ops.registry import card_of
 from dlc.passes.effects import STRUCTURED, Effects
@@ -70,7 +71,7 @@ class _Folder:
             new = _const(op.results[0], value, op)
             self.makers[op.results[0]] = new
             return [new]
-        return self.by_rule(op, s)
+        return self.uniform(op, s) or self.by_rule(op, s)
 
     # -- branches
 
@@ -137,6 +138,36 @@ class _Folder:
         except RunError:
             return None  # it fails at run time, with its place
         return np.asarray(out).astype(t.dtype.numpy)
+
+    def uniform(self, op: Op, s: Substitution) -> list[Op]:
+        """One number everywhere, where an operation on elements is given such: the number once, and
+        a view of it."""
+        card = card_of(op.name)
+        if Trait.ELEMENTWISE not in card.traits or len(op.results) != 1 or not op.operands:
+            return []
+        t = op.results[0].tensor
+        args = [self.number(v) for v in op.operands]
+        if not t.rank or any(a is None for a in args):
+            return []
+        b = Builder(loc=op.loc)
+        scalar = Op(op.name, op.operands, (Value(TensorType(t.dtype)),), op.attrs)
+        try:
+            with np.errstate(all="ignore"):
+                (out,) = card.evaluate(Run(scalar, {}), *args)
+        except RunError:
+            return []  # it fails at run time, with its place
+        s.values[op.results[0]] = b.full(np.asarray(out).item(), t)
+        for o in b.ops:
+            self.makers.update((r, o) for r in o.results)
+        return b.ops
+
+    def number(self, v: Value) -> np.ndarray[Any, Any] | None:
+        """What every element of the value is, if that is known."""
+        op = self.makers.get(v)
+        while op is not None and op.name == "broadcast":
+            v = op.operands[0]
+            op = self.makers.get(v)
+        return None if v.tensor.rank else self.constant(v)
 
     # -- rules
 

@@ -107,7 +107,7 @@ SPECIAL = {
 }
 UNARY = {F32: ["neg", "abs"], I32: ["neg", "abs"], BOOL: ["not"]}
 BINARY = {
-    F32: ["add", "sub", "mul", "div", "max"],
+    F32: ["add", "sub", "mul", "div", "max", "pow", "pow"],
     I32: ["add", "sub", "mul", "max", "floordiv"],
     BOOL: ["and", "or"],
 }
@@ -269,3 +269,26 @@ def test_binding_dims_specialises_what_is_called() -> None:
 
 def _calls(f: Function) -> list[Op]:
     return [op for op in f.body.ops if op.name == "call"]
+
+
+def test_operations_on_equal_numbers_are_done_once() -> None:
+    """An exponent, a denominator, an epsilon that is a number everywhere, of any size."""
+    text = """
+fn @f[N](%x: f32[N]) -> (f32[N]) {public=true} {
+  %a = const {value=3.0} : f32
+  %b = broadcast %a {shape=[dim(N)]} : f32[N]
+  %one = const {value=1.0} : f32
+  %ones = broadcast %one {shape=[dim(N)]} : f32[N]
+  %n = sub %b, %ones : f32[N]
+  %none = eq %n, %ones : bool[N]
+  %m = select %none, %x, %n : f32[N]
+  %y = pow %x, %m : f32[N]
+  return %y
+}
+"""
+    module = read_module(text)
+    after = PASSES["dce"].run(fold_constants(module))
+    assert [op.name for op in after.functions["f"].body.ops] == ["mul", "return"]
+    x = np.array([-1.5, 0.0, 7.0], np.float32)
+    for got in (run(module, "f", [x]), run(verify(after), "f", [x])):
+        assert np.array_equal(got[0], x * x)

@@ -57,6 +57,11 @@ class Match:
         self._out.loc = self.op.loc
         return self._out.emit(name, *operands, **attrs)
 
+    def full(self, x: float) -> Value:
+        """The result's type, filled with a number."""
+        self._out.loc = self.op.loc
+        return self._out.full(x, self.type)
+
     def take(self) -> list[Op]:
         return self._out.ops
 
@@ -193,6 +198,20 @@ def _float_zero(side: int) -> Callable[[Match], Value | None]:
     return apply
 
 
+def _power(number: float) -> Callable[[Match], Value | None]:
+    """`x ** 0`, `x ** 1` and `x ** 2` need no power, whatever x is."""
+
+    def apply(m: Match) -> Value | None:
+        if not m.is_number(m.operand(1), number):
+            return None
+        if number == 0:
+            return m.full(1)
+        x = m.operand(0)
+        return x if number == 1 else m.emit("mul", x, x)
+
+    return apply
+
+
 def _rule(
     op: str, line: str, apply: Callable[[Match], Value | None], lic: Licence
 ) -> tuple[str, Rule]:
@@ -212,6 +231,9 @@ _ALL: tuple[tuple[str, Rule], ...] = (
     _rule("mul", "x * 0 = 0, whole numbers", _times_zero(0), _E),
     _rule("mul", "0 * x = 0, whole numbers", _times_zero(1), _E),
     _rule("div", "x / 1 = x", _identity(0, 1.0), _E),
+    _rule("pow", "x ** 0 = 1", _power(0.0), _E),
+    _rule("pow", "x ** 1 = x", _power(1.0), _E),
+    _rule("pow", "x ** 2 = x * x", _power(2.0), _E),
     _rule("floordiv", "x // 1 = x, whole numbers", _identity(0, 1.0), _E),
     _rule("neg", "-(-x) = x", _involution, _E),
     _rule("not", "not (a == b) = (a != b)", _not_compare, _E),
