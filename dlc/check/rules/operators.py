@@ -199,7 +199,7 @@ def negate(b: Body, node: tree.Unary, want: Type | None) -> Val:
         found = error("E0318", f"`-` of {t.dtype}", node.span.first())
         return b.fail(found.with_help("`not x`" if t.dtype.kind == "bool" else "`[T: number]`"))
     d = None if v.dim is None else -v.dim
-    if isinstance(v.expr, typed.Literal):
+    if isinstance(v.expr, typed.Literal) and isinstance(t.dtype, Flex):
         return Val(typed.Literal(-v.expr.value, type=t, span=node.span), d)
     if d is not None and isinstance(t.dtype, Flex):
         return dim_value(b, d, node.span)
