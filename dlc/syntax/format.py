@@ -111,7 +111,7 @@ class _Formatter:
         self.line(item, 0, head, item.generics[-1].span.end if item.generics else name.end)
         for node, variant in zip(item.variants, variants, strict=True):
             self.line(node, 1, concat("| ", variant))
-        self.end_of_block(first.column, item.span.end, 1)
+        self.end_of_block(2, item.span.end, 1)  # whatever is indented at all
 
     def variant(self, variant: tree.Variant) -> Doc:
         if not variant.fields:
@@ -147,17 +147,18 @@ class _Formatter:
     def members(self, section: Sequence[tree.Member]) -> None:
         """Members without an empty line between them have their types and initialisers aligned."""
         name_width = max(len(m.name.text) for m in section)
-        types = ["".join(flatten(self.exprs.doc(m.type), 0, 10**9)) for m in section]
-        with_init = [len(t) for m, t in zip(section, types, strict=True) if m.init is not None]
+        types = [self.exprs.doc(m.type) for m in section]
+        texts = [_one_line(t) or "" for t in types]
+        with_init = [len(t) for m, t in zip(section, texts, strict=True) if m.init is not None]
         type_width = max(with_init, default=0)
-        is_aligned = INDENT + name_width + 2 + type_width + 3 + 20 <= WIDTH
-        for member, text in zip(section, types, strict=True):
+        fits = INDENT + name_width + 2 + type_width + 3 + 20 <= WIDTH
+        is_aligned = fits and all(texts)
+        for member, kind, text in zip(section, types, texts, strict=True):
             init = concat(" ~ ", self.exprs.value(member.init)) if member.init else ""
+            name = f"{member.name}:"
             if is_aligned:
-                name = f"{member.name}:".ljust(name_width + 1)
-                kind: Doc = text.ljust(type_width) if member.init else text
-            else:
-                name, kind = f"{member.name}:", self.exprs.doc(member.type)
+                name = name.ljust(name_width + 1)
+                kind = text.ljust(type_width) if member.init else text
             self.line(member, 1, concat(f"{name} ", kind, init))
 
     def function(self, item: tree.FnDef) -> None:
@@ -172,9 +173,9 @@ class _Formatter:
         tail: Doc = "" if item.is_builtin else ":"
         if item.result is not None:
             result = self.exprs.doc(item.result)
-            flat = "".join(flatten(result, 0, 10**9))
+            flat = _one_line(result) or ""
             # The parameters break before the result does.
-            fits = len(") -> :") + len(flat) <= WIDTH
+            fits = 0 < len(flat) <= WIDTH - len(") -> :")
             tail = concat(" -> ", flat if fits else result, tail)
         header = tree.Ident(item.name.text, span=item.header)
         self.line(header, 0, concat(name, params, tail), item.header.end)
@@ -268,6 +269,12 @@ class _Formatter:
             mark = tree.Ident("else", span=place)
             self.line(mark, level, "else:", self.comments.colon(place.end))
             self.body(node.orelse, level + 1)
+
+
+def _one_line(doc: Doc) -> str | None:
+    """The text of a document without a line break; None if a comment in it asks for one."""
+    rows = flatten(doc, 0, 10**9)
+    return rows[0] if len(rows) == 1 else None
 
 
 def _generic(generic: tree.Generic) -> str:

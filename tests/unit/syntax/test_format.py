@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections import Counter
 
 import pytest
@@ -51,6 +53,34 @@ def test_random_sources(block: int) -> None:
 def test_many_random_sources(block: int) -> None:
     for seed in range(1000 + 100 * block, 1100 + 100 * block):
         check(SourceFile(f"seed {seed}", RandomSource(seed).source()))
+
+
+def with_comments(text: str, r: random.Random) -> str:
+    """The text with comments and line breaks in brackets, behind lines and on lines between."""
+    out: list[str] = []
+    depth = 0
+    for line in text.split("\n"):
+        code, sign, comment = line.partition("#")
+        made = ""
+        for part in re.split(r'("[^"]*")', code):
+            for char in part if not part.startswith('"') else [part]:
+                made += char
+                depth += (char in "([") - (char in ")]")
+                if depth and char in "([," and r.random() < 0.15:
+                    made += r.choice(["\n", "  # c ü\n", "# c\n\n"]) + " " * r.randrange(12)
+        if not sign and made.strip() and r.random() < 0.2:
+            made += "   # beside" + r.choice(["", "x" * 90])
+        out.append(made + sign + comment)
+        if r.random() < 0.1:
+            out.append(" " * r.randrange(14) + "# between")
+    made = r.choice(["\n", "\r\n"]).join(out)
+    return made.rstrip() if r.random() < 0.5 else made
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.name)
+def test_comments_everywhere(source: SourceFile) -> None:
+    text = with_comments(source.text, random.Random(source.name))
+    check(SourceFile(source.name, text), is_prelude(source))
 
 
 def formatted(text: str) -> str:
