@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlc.check.program import Checked
+from dlc.lower.entry import refuse_inner_gradients
 from dlc.lower.layout import Layout, absent
 from dlc.lower.program import Entry, Instances
 from dlc.lower.scope import Callee
@@ -62,6 +63,7 @@ def interface_of(checked: Checked, made: Instances, sets: Sequence[ParameterSet]
 
 def _entry(layout: Layout, entry: Entry, checked: Checked) -> EntryInfo:
     callee, fn = entry.callee, entry.callee.typed
+    refuse_inner_gradients(fn)
     back = dict(callee.inout)
     parameters: list[ParameterInfo] = []
     for p, which in zip(fn.params, callee.params, strict=True):

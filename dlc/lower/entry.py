@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dlc.check.typed import TypedFunction
 from dlc.diag import CompileError, Diagnostic, Span, error
 from dlc.ir.core import Attr, Function, Value
 from dlc.lower.layout import Layout
@@ -95,6 +96,34 @@ def _refused(t: surface.Type, span: Span) -> Diagnostic:
     message = f"an exported function can't take {t}: it holds graphs, segments or sparse vectors"
     found = error("E0633", message, span)
     return found.with_help("take them as parameters of their own, and build the value inside")
+
+
+def refuse_inner_gradients(fn: TypedFunction) -> None:
+    """Raises CompileError E0610 for a parameter or result that has the gradient of an algebraic
+    value or of an element of a list in it: its zeros have no structure, so it has no columns."""
+    for p in fn.params:
+        _only_outer("takes", p.type, p.span)
+    _only_outer("gives", fn.result, fn.span)
+
+
+def _only_outer(verb: str, t: surface.Type, span: Span) -> None:
+    items = t.items if isinstance(t, surface.Tuple) else (t,)
+    for item in items:
+        at = item.of if isinstance(item, surface.Tangent) else item
+        inner = isinstance(item, surface.Tangent) and isinstance(at, surface.Adt)
+        if inner or _holds_gradient(at):
+            found = error("E0610", f"an exported function {verb} {item}", span)
+            found = found.with_note("gradients of tensors, of models and of lists of such may")
+            give = "give the changed value, `each(fn(p, d) => p - d, x, g)`, or a `total` of it"
+            how = {"gives": give, "takes": "take the value, and differentiate inside"}
+            raise CompileError(found.with_help(how[verb]))
+
+
+def _holds_gradient(t: surface.Type) -> bool:
+    return any(
+        isinstance(x, (surface.Tangent, surface.Unit)) or _holds_gradient(x)
+        for x in surface.parts(t)
+    )
 
 
 def _check_rows(b: Builder, rows: Value, count: Dim) -> None:

@@ -118,4 +118,12 @@ REFUSED: list[tuple[str, str]] = [
         "fn f(s: mut f32, x: f32) -> f32:\n    s = x\n    return x\n"
         "fn g(s: mut f32, x: f32) -> f32:\n    return grad(f, wrt=x)(mut s, x)\n",
     ),
+    # derivatives
+    ("E0312", _F + "    return jvp(g, wrt=y)(x)\n\nfn g(y: f32[N]) -> f32:\n    return sum(y)\n"),
+    (
+        "E0502",
+        "model M[H]:\n    a: f32[H] ~ zeros()\nfn l(m: M) -> f32:\n    return sum(m.a)\n"
+        "fn f(m: M) -> f32[m.H]:\n    return grad(l, wrt=m.a)(m)\n",
+    ),
+    ("E0502", _F + "    return grad(fn(y) => y * y, wrt=x)(sum(x))\n"),
 ]

@@ -322,3 +322,35 @@ def test_a_gradient_that_is_a_tree_or_a_list(target: Any) -> None:
         assert abs(got - want) <= 1e-7 * max(1, abs(want))
         want = slope(k, xs, lambda w: net.value(build(v), w))
         assert abs(dxs[k] - want) <= 1e-7 * max(1, abs(want))
+
+
+TREE = """
+type T = L(x: f32) | N(a: T, b: T)
+fn f(t: T) -> f32:
+    match t:
+        L(x):
+            return x
+        N(a, b):
+            return f(a) * f(b)
+fn all_of(ts: List[(i32, T)]) -> f32:
+    s = 0.0
+    for k, t in ts:
+        s += f32(k) * f(t)
+    return s
+"""
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        "(t: T) -> Tangent[T]:\n    return grad(f, wrt=t)(t)",
+        "(t: List[(i32, T)]) -> Tangent[List[(i32, T)]]:\n    return grad(all_of, wrt=ts)(t)",
+        "(t: Tangent[T]) -> f32:\n    return total(fn(d) => d, t)",
+        "(t: Option[Tangent[T]]) -> i32:\n    return 1",
+    ],
+)
+def test_gradients_of_trees_stay_inside(export: str) -> None:
+    text = TREE + "export fn g" + export
+    for target in ("evaluate", "cpu"):
+        with pytest.raises(dlc.CompileError, match="E0610"):
+            dlc.compile(text + "\n", target=target)

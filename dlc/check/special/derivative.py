@@ -32,6 +32,9 @@ from dlc.typesys.surface import (
     tangent,
 )
 
+ANONYMOUS = "this function"
+"""What a function without a name is called in messages."""
+
 Kind = Literal["grad", "value_and_grad", "vjp", "jvp"]
 
 
@@ -63,12 +66,10 @@ def derivative(b: Body, node: tree.Call, want: Type | None) -> Val:
         return bad(node.span)
     f, wrt = opened
     count = 1 if kind == "vjp" else (_wrt_count(wrt) if kind == "jvp" else 0)
-    if len(node.args) < count or any(a.name for a in node.args[len(node.args) - count :]):
-        check_all(b, node.args)
-        what = "the cotangent" if kind == "vjp" else "the tangents"
-        found = error("E0312", f"`{kind}` takes {what} after the arguments", node.span)
-        return b.fail(found.with_help(f"`{kind}(f, wrt=x)(x, d)`"))
     split = len(node.args) - count
+    if count and (split < len(_parameters(b, f)) or any(a.name for a in node.args[split:])):
+        check_all(b, node.args)
+        return b.fail(_without_direction(b, f, node, kind, count))
     target = _target(b, f, node.args[:split], node)
     if target is None:
         check_all(b, node.args[split:])
@@ -78,6 +79,26 @@ def derivative(b: Body, node: tree.Call, want: Type | None) -> Val:
     if numbers is None or any(v.is_bad for v in extra):
         return bad(node.span)
     return _typed(b, node, kind, target, numbers, isinstance(wrt, tree.TupleExpr), extra)
+
+
+def _without_direction(
+    b: Body, f: tree.Expr, node: tree.Call, kind: Kind, count: int
+) -> Diagnostic:
+    what = "the cotangent" if kind == "vjp" else "the tangent" + "s" * (count > 1)
+    found = error("E0312", f"`{kind}` takes {what} after the arguments", node.span)
+    last = [f"d{k}" for k in range(1, count + 1)] if count > 1 else ["d"]
+    names = _parameters(b, f) or ("x",)
+    return found.with_help(f"`{node.callee.span.text}({', '.join((*names, *last))})`")
+
+
+def _parameters(b: Body, f: tree.Expr) -> tuple[str, ...]:
+    """The parameters that a function of the program must be given, as far as that is plain."""
+    if not isinstance(f, tree.Name) or b.lookup(f.id) is not None:
+        return ()
+    item = b.tables.modules.find(b.module, f.id)
+    sig = b.tables.signatures.get(item.name) if isinstance(item, FunctionItem) else None
+    params = () if sig is None else sig.params
+    return tuple(p.name for p in params if p.default is None and not p.run)
 
 
 def unapplied(b: Body, node: tree.Call, want: Type | None) -> Val:
@@ -215,7 +236,7 @@ def _lambda(
     note = f"its parameters: {', '.join(names)}"
     hidden = ("",) * len(captures)
     return Target(
-        "this function",
+        ANONYMOUS,
         key,
         tuple(v.expr for v in (*captures, *vals)),
         (*(v.type for v in captures), *types),
@@ -308,15 +329,7 @@ def _numbers(b: Body, target: Target, wrt: tree.Expr | None, f: tree.Expr) -> li
         elif at is not None and 0 <= at < len(shown):
             out.append(first + at)
         else:
-            text = f"`{target.name}` has no parameter `{e.span.text}`"
-            found = error("E0502", text, e.span)
-            found = found.with_note(target.note) if target.note else found
-            found = did_you_mean(found, name or "", shown, e.span)
-            b.report(
-                found
-                if found.helps
-                else found.with_help(f"`wrt` names a parameter of `{target.name}`")
-            )
+            b.report(_no_parameter(target, e, shown))
             return None
         if out[-1] in out[:-1]:
             b.report(
@@ -324,6 +337,18 @@ def _numbers(b: Body, target: Target, wrt: tree.Expr | None, f: tree.Expr) -> li
             )
             return None
     return _checked(b, target, out, list(items))
+
+
+def _no_parameter(target: Target, e: tree.Expr, shown: Sequence[str]) -> Diagnostic:
+    name = e.id if isinstance(e, tree.Name) else ""
+    of = target.name if target.name == ANONYMOUS else f"`{target.name}`"
+    found = error("E0502", f"{of} has no parameter `{e.span.text}`", e.span)
+    found = found.with_note(target.note) if target.note else found
+    if isinstance(e, tree.Attr) and isinstance(e.base, tree.Name) and e.base.id in shown:
+        whole, field = e.base.id, e.name.text
+        return found.with_help(f"`wrt={whole}`, and of the result its field, `g.{field}`")
+    found = did_you_mean(found, name, shown, e.span)
+    return found if found.helps else found.with_help(f"`wrt` names a parameter of {of}")
 
 
 def _checked(
