@@ -29,6 +29,7 @@ def header(api: Api, arena: Mapping[str, int] | None = None, note: str = "") -> 
         "#include <stddef.h>",
         "#include <stdint.h>",
         "",
+        *_aligned(p.upper()),
         "#ifdef __cplusplus",
         f"#define {p.upper()}_ZERO {{}}",
         'extern "C" {',
@@ -68,6 +69,20 @@ A call checks its arguments and binds every size before it computes: a call that
 {big}_E_ABI, _E_ARG, _E_SHAPE or _E_STRUCT has changed nothing. After any other failure what the
 call may change (results, `mut` arguments, weights of a model that it trains) has no defined
 contents. Inputs, results and the arena may not overlap."""
+
+
+def _aligned(big: str) -> Iterator[str]:
+    """How every compiler aligns a variable as arenas and weights are."""
+    name = f"{big}_ALIGNED"
+    yield f"/* Of a variable that holds an arena or weights: `static {name} char arena[4096];` */"
+    yield "#if defined(__GNUC__)"
+    yield f"#define {name} __attribute__((aligned(64)))"
+    yield "#elif defined(_MSC_VER)"
+    yield f"#define {name} __declspec(align(64))"
+    yield "#else"
+    yield f"#define {name} _Alignas(64)"
+    yield "#endif"
+    yield ""
 
 
 def _comment(text: str) -> list[str]:
@@ -126,8 +141,17 @@ def _member(m: Member) -> str:
     return f"{text} /* {m.doc} */" if m.doc else text
 
 
-def _maker(api: Api, struct: str, function: str, doc: str, *, abi: bool = True) -> Iterator[str]:
-    """An inline function that gives an empty struct with its size filled in."""
+def _maker(
+    api: Api,
+    struct: str,
+    function: str,
+    doc: str,
+    *,
+    abi: bool = True,
+    known: Sequence[tuple[str, int]] = (),
+) -> Iterator[str]:
+    """An inline function that gives an empty struct with its size filled in, and the members that
+    are `known`."""
     p = api.prefix
     yield f"/* {doc} */"
     yield f"static inline {struct} {p}_{function}(void) {{"
@@ -135,6 +159,8 @@ def _maker(api: Api, struct: str, function: str, doc: str, *, abi: bool = True) 
     yield "    x.size = (uint32_t)sizeof x;"
     if abi:
         yield f"    x.abi = {p.upper()}_ABI;"
+    for member, n in known:
+        yield f"    x.{member} = {n};"
     yield "    return x;"
     yield "}"
     yield ""
@@ -182,7 +208,11 @@ def _model(api: Api) -> Iterator[str]:
     p = api.prefix
     if api.dims is not None:
         yield from _struct(api.dims)
-        yield from _maker(api, api.dims.name, "no_dims", "Sizes to be filled in.")
+        members = [m.name for m in api.dims.members[-len(api.layout.dims) :]]
+        pairs = zip(members, api.layout.dims, strict=True)
+        known = [(m, api.fixed[d]) for m, d in pairs if d in api.fixed]
+        text = "Sizes to be filled in" + (", besides those that are bound." if known else ".")
+        yield from _maker(api, api.dims.name, "no_dims", text, known=known)
     yield from _struct(api.model)
     embedded = (
         ", or\n * NULL with 0 bytes: the weights that were compiled in" if api.embedded else ""

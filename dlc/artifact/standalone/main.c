@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <direct.h>
+#define make_folder(path) _mkdir(path)
+#else
+#include <sys/stat.h>
+#define make_folder(path) mkdir(path, 0777)
+#endif
 
 #define NONE ((size_t)-1)
 #define MOST_AXES 32
@@ -590,6 +597,7 @@ int main(int count, char **given) {
             if (*end || options.fuel < 1) fail(2, "no number of turns", given[i]);
         } else named[names++] = given[i];
     }
+    if (folder && make_folder(folder) && errno != EEXIST) fail(1, strerror(errno), folder);
     in = room(e->in_size);
     out = room(e->out_size);
     arrays = room((size_t)(e->ins + 1) * sizeof *arrays);

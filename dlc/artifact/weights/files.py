@@ -39,9 +39,16 @@ def read_weights(source: Source) -> dict[str, Array]:
         raise CompileError(error("E0901", f'cannot read "{path}": {reason}')) from None
     if data[:4] == b"PK\x03\x04":
         return _npz(path, data)
-    if data[:1] == b"\x80" or path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
+    pickled = data[:1] == b"\x80" and not _has_header(data)
+    if pickled or path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
         raise CompileError(_pickle(path))
     return _safetensors(path, data)
+
+
+def _has_header(data: bytes) -> bool:
+    """Whether it begins as safetensors do, with the length of a JSON header. A length of 128 is the
+    byte that pickles begin with."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
 
 
 def _array(name: str, x: Any) -> Array:

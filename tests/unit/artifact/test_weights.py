@@ -128,6 +128,17 @@ def test_safetensors_round_trip(tmp_path: Path) -> None:
         assert found[name].tobytes() == x.tobytes()
 
 
+def test_headers_of_every_length(tmp_path: Path) -> None:
+    """A header of 128 bytes begins with the byte that pickles begin with."""
+    first: set[int] = set()
+    for n in range(1, 260, 8):
+        path = tmp_path / "w.safetensors"
+        path.write_bytes(safetensors_bytes({"w" * n: np.ones(2, np.float32)}))
+        first.add(path.read_bytes()[0])
+        assert list(read_weights(path)) == ["w" * n]
+    assert 0x80 in first
+
+
 def test_npz_round_trip(tmp_path: Path) -> None:
     (tmp_path / "w.npz").write_bytes(npz_bytes(ARRAYS))
     found = read_weights(tmp_path / "w.npz")
