@@ -167,9 +167,16 @@ class Call:
         return refuse("E0709", what)
 
 
+def check_rank(t: Tensor, *ranks: int) -> Tensor:
+    """The tensor. Raises E0707 if its rank is none of these."""
+    if t.rank not in ranks:
+        raise refuse("E0707", f"{t} has {t.rank} axes, not {' or '.join(map(str, ranks))}")
+    return t
+
+
 def normal_axis(axis: int, rank: int) -> int:
     """An axis counted from 0. Raises E0707 if there is none."""
-    if not -rank <= axis < max(rank, 1):
+    if not -rank <= axis < rank:
         raise refuse("E0707", f"there is no axis {axis} among {rank}")
     return axis + rank if axis < 0 else axis
 

@@ -3,6 +3,7 @@ parameters, and what is computed at once because it is known."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -510,9 +511,9 @@ def _stored(x: Number, element: Element) -> Number:
     if element.is_float or element.is_bool:
         return x
     low, high = element.range
-    n = int(x)
+    n = int(x) if math.isfinite(x) else high + 1
     if not low <= n <= high:
-        raise refuse("E0707", f"{n} is no {element}")
+        raise refuse("E0707", f"{x} is no {element}")
     if element.unsigned and element.storage.signed and n >= 1 << (element.storage.bits - 1):
         return n - (1 << element.storage.bits)
     return n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dlc.importers.refusal import refuse
@@ -16,7 +17,8 @@ class Limits:
     and functions. `nodes`: operators after functions are inlined, and fields of one message.
     `tensor_bytes`: one tensor, its data stored outside included. `fold_bytes`, `fold_steps`: what
     is computed when importing. `dense_bytes`: a sparse tensor with its zeros.
-    `operations`: of the IR that is made. `rank`: axes of a tensor. `attributes`: of one operator.
+    `operations`: of the IR that is made. `window`: elements of a window that are written out one
+    by one. `rank`: axes of a tensor. `attributes`: of one operator.
     `names`: characters of one name."""
 
     model_bytes: int = 4 << 30
@@ -28,6 +30,7 @@ class Limits:
     fold_bytes: int = 64 << 20
     fold_steps: int = 100_000_000
     operations: int = 1_000_000
+    window: int = 16_384
     rank: int = 32
     attributes: int = 1_000
     names: int = 4_096
@@ -70,6 +73,14 @@ class Budget:
                 "E0702",
                 f"the model becomes more than {self.limits.operations} operations",
             ).with_help("raise the limit `operations` if you trust the file")
+
+    def check_window(self, *sizes: int) -> None:
+        """Raises E0702 for a window with more elements than are written out."""
+        if math.prod(sizes) > self.limits.window:
+            shown = "x".join(map(str, sizes))
+            raise refuse(
+                "E0702", f"a window of {shown} elements; at most {self.limits.window} are supported"
+            ).with_help("raise the limit `window` if you trust the file")
 
     def check_size(self, t: TensorType) -> None:
         """Raises E0702 for a tensor that is larger than allowed, as far as its dims are known."""

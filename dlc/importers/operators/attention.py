@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dlc.importers import numbers
 from dlc.importers.broadcasting import agree, with_dim
-from dlc.importers.call import Call, Operator
+from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.elements import INT64, element_of
 from dlc.importers.operators.padding import pad
 from dlc.importers.operators.reductions import total
@@ -47,7 +47,8 @@ def _heads(c: Call) -> Heads:
     if c.has(4) != c.has(5):
         raise refuse("E0707", "past keys and past values go together")
     if c.has(4):
-        past = c.tensor(4).shape[2]
+        past = check_rank(c.tensor(4), 4).shape[2]
+        check_rank(c.tensor(5), 4)
         k, v = c.e.concat([c.tensor(4), k], 2), c.e.concat([c.tensor(5), v], 2)
     k, v = agree(k, 2, v, 2, "the number of keys and of values")
     return Heads(q, k, v, past, packed)
@@ -63,6 +64,8 @@ def _attention(c: Call) -> tuple[Tensor, ...]:
         raise refuse("E0707", f"{nq} heads of queries for {nk} of keys")
     k, q = agree(k, 3, q, 3, "the size of a head")
     scale = c.float("scale") if c.given("scale") else 0.0
+    if scale and not 0 < scale < math.inf:
+        raise refuse("E0707", f"the attribute `scale` is {scale}")
     if scale:
         factor: Tensor | float = math.sqrt(scale)
     else:
@@ -96,6 +99,7 @@ def _masks(c: Call, h: Heads, scores: Tensor) -> tuple[Tensor | None, Tensor | N
     bias: Tensor | None = None
     mask = c.optional(3)
     if mask is not None:
+        check_rank(mask, 1, 2, 3, 4)
         missing = columns - mask.shape[-1]
         if missing != ZERO:
             value = False if mask.element.is_bool else -math.inf
@@ -111,6 +115,7 @@ def _masks(c: Call, h: Heads, scores: Tensor) -> tuple[Tensor | None, Tensor | N
     if valid is not None:
         if c.has(4):
             raise refuse("E0707", "nonpad_kv_seqlen and past keys exclude each other")
+        check_rank(valid, 1)
         length = e.reshape(numbers.cast(valid, INT64), (valid.shape[0], 1, 1, 1))
         offset = length - e.dim(rows)
         allowed = _both(allowed, j < length)
@@ -158,7 +163,7 @@ def _shares(c: Call, masked: Tensor, allowed: Tensor | None, bias: Tensor | None
 
 def _rotary(c: Call) -> Tensor:
     """Pairs of features, each turned by an angle of its own."""
-    x, e = c.tensor(0), c.e
+    x, e = check_rank(c.tensor(0), 3, 4), c.e
     packed = x.rank == 3
     y = heads(x, c.int("num_heads", 0)) if packed else x
     size = y.shape[3]
@@ -191,7 +196,8 @@ def _angles(c: Call, i: int, half: Dim) -> Tensor:
     e, table = c.e, c.tensor(i)
     if c.has(3):
         positions = numbers.cast(c.tensor(3), INT64)
-        table = e.emit("take", table, positions, axis=0)
+        table = e.emit("take", check_rank(table, 2), check_rank(positions, 2), axis=0)
+    check_rank(table, 3)
     table = with_dim(table, table.rank - 1, half, "the number of angles")
     return e.reshape(table, (table.shape[0], 1, *table.shape[1:]))
 

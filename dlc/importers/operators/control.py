@@ -268,6 +268,8 @@ def _scan_8(c: Call) -> tuple[Item, ...]:
     if count < 1 or states < 0 or len(graph.inputs) != len(xs):
         raise refuse("E0707", f"Scan with {count} scanned of {len(xs)} inputs")
     ways = _numbers(c, "directions", count)
+    if any(not x.rank for x in xs):
+        raise refuse("E0707", "the inputs of Scan have an axis of rows")
     batch = xs[0].shape[0]
     ends = None if isinstance(lengths, Nothing) else numbers.cast(c.tensor(0), INT64)
     values = [e.value(x) for x in xs]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.importers.broadcasting import with_dim
-from dlc.importers.call import Call, Operator
+from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.operators.padding import as_ints, pad, per_axis, spatial_pads
 from dlc.importers.operators.shapes import dims_from
 from dlc.importers.refusal import refuse
@@ -73,6 +73,7 @@ def check_windows(
 
 def add_bias(y: Tensor, bias: Tensor) -> Tensor:
     """One number for each channel."""
+    check_rank(bias, 1)
     return y + y.e.reshape(bias, (bias.shape[0], *[1] * (y.rank - 2)))
 
 
@@ -114,6 +115,8 @@ def _transposed_pads(
     if wanted is None and auto in ("NOTSET", "VALID"):
         return spatial_pads(c, tuple(sizes), full, strides)
     if wanted is not None:
+        if len(wanted) < len(full):
+            raise refuse("E0707", f"output_shape {list(wanted)} for {len(full)} spatial axes")
         out = [Dim.const(n) for n in wanted[-len(full) :]]
     else:
         out = [n * s for n, s in zip(sizes, strides, strict=True)]
@@ -186,10 +189,13 @@ def _deform_conv(c: Call) -> Tensor:
     x, w, offset, e = c.tensor(0), c.tensor(1), c.tensor(2), c.e
     if x.rank != 4:
         raise c.refused(f"DeformConv of {x}; two spatial axes are supported")
+    check_rank(w, 4)
+    check_rank(offset, 4)
     strides, dilations = per_axis(c, "strides", 2), per_axis(c, "dilations", 2)
     kernel = as_ints(w.shape[2:])
     if kernel is None:
         raise c.open("the kernel of DeformConv")
+    e.budget.check_window(*kernel)
     reach = [Dim.const((k - 1) * d + 1) for k, d in zip(kernel, dilations, strict=True)]
     low, _ = spatial_pads(c, x.shape[2:], reach, strides)
     groups, parts = c.int("group", 1), c.int("offset_group", 1)

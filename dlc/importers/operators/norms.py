@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dlc.importers import numbers
 from dlc.importers.broadcasting import stretch
-from dlc.importers.call import Call, Operator
+from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.elements import DOUBLE, Element, element_of
 from dlc.importers.operators.padding import pad
 from dlc.importers.operators.reductions import mean
@@ -18,6 +18,7 @@ from dlc.typesys.dims import ZERO, Dim
 
 def per_channel(p: Tensor, rank: int) -> Tensor:
     """A vector with a number for each channel, to be stretched over `[N, C, …]`."""
+    check_rank(p, 1)
     return p.e.reshape(p, (p.shape[0], *[1] * (rank - 2)))
 
 
@@ -133,6 +134,7 @@ def _lrn(c: Call) -> Tensor:
     x, e, size = c.tensor(0), c.e, c.int("size")
     if x.rank < 3 or size < 1:
         raise refuse("E0707", f"LRN of {x} over {size} channels")
+    e.budget.check_window(size)
     low = Dim.const((size - 1) // 2)
     rest = [ZERO] * (x.rank - 2)
     squares = pad(x * x, [ZERO, low, *rest], [ZERO, size - 1 - low, *rest], 0.0)

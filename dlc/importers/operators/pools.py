@@ -107,6 +107,7 @@ def _plain_pads(c: Call, w: Windows) -> tuple[int, ...] | None:
 def _parts(x: Tensor, w: Windows, value: Number) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
     """For each position in the kernel, what all windows see there, and the position."""
     e = x.e
+    e.budget.check_window(*w.kernel)
     whole = pad(x, [ZERO, ZERO, *w.low], [ZERO, ZERO, *w.end], value)
     for at in itertools.product(*map(range, w.kernel)):
         y = whole
@@ -206,6 +207,8 @@ def _power(x: Tensor, p: int) -> Tensor:
 
 
 def _root(x: Tensor, p: int) -> Tensor:
+    if p < 1:
+        raise refuse("E0707", f"there is no norm of order {p}")
     if p == 1:
         return x
     return x.op("sqrt") if p == 2 else x.op("pow", 1.0 / p)

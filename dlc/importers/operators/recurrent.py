@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dlc.importers import numbers
 from dlc.importers.broadcasting import with_dim
-from dlc.importers.call import Call, Operator
+from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.elements import INT64
 from dlc.importers.operators import activations
 from dlc.importers.refusal import refuse
@@ -127,6 +127,9 @@ def recurrent(
         x = e.transpose(x, (1, 0, 2))
     way = c.choice("direction", ("forward", "reverse", "bidirectional"), "forward")
     count = 2 if way == "bidirectional" else 1
+    for i, rank in ((3, 2), (4, 1), (5, 3), (6, 3), (7, 2)):
+        if c.has(i):
+            check_rank(c.tensor(i), rank)
     hidden = r.shape[2]
     w = with_dim(
         with_dim(w, 0, Dim.const(count), "the directions"), 1, hidden * form.gates, "gates"

@@ -133,6 +133,8 @@ def _by_sizes(
 ) -> list[Axis]:
     if len(sizes) != len(axes):
         raise refuse("E0707", f"{len(sizes)} sizes for {len(axes)} axes")
+    if any(n.is_constant and n.constant < 0 for n in sizes):
+        raise refuse("E0707", f"the sizes {', '.join(map(str, sizes))}")
     e = x.e
     ratios = [
         numbers.cast(e.dim(size), DOUBLE) / numbers.cast(e.dim(x.shape[a]), DOUBLE)
@@ -269,6 +271,8 @@ def _weights(at: Tensor, a: Axis, way: Way) -> tuple[int, list[Tensor]]:
 def _stretched(part: Tensor, scale: float, way: Way) -> tuple[int, list[Tensor]]:
     """The filter made wider by `1 / scale`, so that every input counts."""
     reach = 1.0 if way.mode == "linear" else 2.0
+    if not scale > 0:
+        scale = 1.0  # nothing is read or nothing is made
     first = math.floor(-reach / scale) + 1
     count = 2 - 2 * first
     if count > 4096:

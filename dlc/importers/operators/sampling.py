@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from dlc.importers import numbers
-from dlc.importers.call import Call, Operator
+from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.elements import INT64
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
@@ -196,7 +196,7 @@ def _roi_align(c: Call) -> Tensor:
     scale = c.float("spatial_scale", 1.0)
     out = (c.int("output_height", 1), c.int("output_width", 1))
     count = rois.shape[0]
-    image = e.emit("take", x, numbers.cast(batch, INT64), axis=0)
+    image = e.emit("take", x, numbers.cast(check_rank(batch, 1), INT64), axis=0)
     taps: list[list[tuple[Pixel, Tensor]]] = []
     for a in range(2):
         ends = [e.reshape(e.slice(rois, 1, k, 1), (count, 1)) * scale for k in (1 - a, 3 - a)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlc.importers import numbers
-from dlc.importers.call import Call, Operator
+from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.elements import BOOLEAN, FLOAT, INT32, INT64, Element
 from dlc.importers.messages import Array
 from dlc.importers.operators.gather import positions
@@ -25,12 +25,14 @@ def _tf_idf(c: Call) -> Tensor:
     pool = c.ints("pool_int64s")
     if pool is None or not x.element.is_int:
         raise refuse("E0710", "n-grams of texts are not supported")
+    check_rank(x, 1, 2)
     flat = x if x.rank == 2 else e.reshape(x, (1, x.shape[0]))
     flat = numbers.cast(flat, INT64)
     columns = c.ints("ngram_indexes") or ()
     width = max(columns, default=-1) + 1
     if not columns or min(columns) < 0 or width > 1 << 20:
         raise refuse("E0707", "the ngram_indexes")
+    e.budget.check_window(c.int("max_skip_count") + 1)
     out = e.full(0.0, (flat.shape[0], Dim.const(width)), FLOAT)
     for grams, places in _grams(c, pool, columns):
         counted = _counted(c, flat, grams)

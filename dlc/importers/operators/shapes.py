@@ -7,6 +7,7 @@ from dlc.importers.broadcasting import common_shape, larger, stretch
 from dlc.importers.call import (
     Call,
     Operator,
+    check_rank,
     dims_of,
     normal_axes,
     normal_axis,
@@ -442,7 +443,7 @@ def _one_hot(c: Call) -> Tensor:
     i = (i < 0).choose(i + e.dim(n), i)
     i = e.reshape(i, (*index.shape[:axis], 1, *index.shape[axis:]))
     place = e.reshape(e.iota(n), (*[1] * axis, n, *[1] * (index.rank - axis)))
-    off, on = (e.reshape(x, ()) for x in split(values, 0, (ONE, ONE)))
+    off, on = (e.reshape(x, ()) for x in split(check_rank(values, 1), 0, (ONE, ONE)))
     return i.equals(place).choose(on, off)
 
 
