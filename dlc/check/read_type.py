@@ -434,6 +434,10 @@ class TypeReader:
         return made
 
 
+MAX_WRITTEN = 64
+"""Terms of a product of dims: each use of it computes all of them."""
+
+
 def combine_dims(op: str, a: Dim, b: Dim) -> Dim | None:
     """The dim `a op b`, or None if it is no dim. Raises DimError beyond the limits."""
     if op == "+":
@@ -441,7 +445,7 @@ def combine_dims(op: str, a: Dim, b: Dim) -> Dim | None:
     if op == "-":
         return a - b
     if op == "*":
-        return a * b
+        return _short(a * b)
     if op == "//":
         return a // b
     if op == "%":
@@ -451,8 +455,15 @@ def combine_dims(op: str, a: Dim, b: Dim) -> Dim | None:
             raise DimError("a dim of degree above 6")
         if a.is_constant and (b.constant > 64 or abs(a.constant) ** b.constant > 2**63):
             raise DimError("a dim above 2**63")
-        return a**b.constant
+        return _short(a**b.constant)
     return None
+
+
+def _short(d: Dim) -> Dim:
+    """The dim, if it can be written out. Raises DimError if it has too many terms."""
+    if len(d.terms) > MAX_WRITTEN:
+        raise DimError(f"a product of more than {MAX_WRITTEN} terms")
+    return d
 
 
 def not_a_dim(span: Span) -> Diagnostic:

@@ -99,21 +99,21 @@ def _is_made_in_a_loop(body: Block, r: Reg) -> bool:
 
 def _uses(fn: BFunction) -> dict[Reg, _Use]:
     out: dict[Reg, _Use] = {}
-    for at, s in enumerate(fn.body):
-        for inner, mark, is_nested in _placed(s, _mark_before(fn.body, at), False):
+    for at, (s, opened) in enumerate(_marked(fn.body)):
+        for inner, mark, is_nested in _placed(s, opened, False):
             _note(out, inner, mark, at, is_nested)
     return out
 
 
-def _mark_before(b: Block, at: int) -> Reg | None:
-    """The mark of the block that is open at one of its statements."""
+def _marked(b: Block) -> Iterator[tuple[Statement, Reg | None]]:
+    """The statements of a block, each with the mark of the block that is open at it."""
     mark: Reg | None = None
-    for s in b[:at]:
+    for s in b:
+        yield s, mark
         if isinstance(s, Mark):
             mark = s.dst
         elif isinstance(s, Release):
             mark = None
-    return mark
 
 
 def _placed(
@@ -122,8 +122,7 @@ def _placed(
     """The statement and those inside it, each with the innermost open mark."""
     yield s, mark, is_nested
     for b in nested(s):
-        for at, inner in enumerate(b):
-            here = _mark_before(b, at)
+        for inner, here in _marked(b):
             yield from _placed(inner, mark if here is None else here, True)
 
 

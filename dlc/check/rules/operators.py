@@ -282,18 +282,22 @@ def bool_op(b: Body, node: tree.BoolOp, want: Type | None) -> Val:
         values.append(_guarded(b, e) if values else b.expr(e))
     if not values:
         return truth(not absorbing, node.span)
-    out = values[0]
     for v in values:
         if not as_tensor(b, node.op, v, node.span):
             return bad(node.span)
         if isinstance(v.type, Tensor) and v.type.dtype != BOOL:
             found = error("E0318", f"`{node.op}` of {b.show(v.type)}", v.span)
             return b.fail(found.with_note("both sides must be bool").with_help("compare: `x != 0`"))
-    for v in values[1:]:
-        out = _both(b, node, out, v)
-        if out.is_bad:
-            return out
-    return out
+    return _halves(b, node, values)
+
+
+def _halves(b: Body, node: tree.BoolOp, values: list[Val]) -> Val:
+    """All of them, in halves: thousands of conditions nest a dozen deep."""
+    if len(values) == 1:
+        return values[0]
+    half = (len(values) + 1) // 2
+    x, y = _halves(b, node, values[:half]), _halves(b, node, values[half:])
+    return bad(node.span) if x.is_bad or y.is_bad else _both(b, node, x, y)
 
 
 def _guarded(b: Body, e: tree.Expr) -> Val:
