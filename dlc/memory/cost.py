@@ -16,6 +16,8 @@ from dlc.memory.frame import chunk_start, round_up
 from dlc.typesys.dims import ZERO, Dim
 
 Path = tuple[int, ...]
+ELEMENT = -1
+"""In a path: an element of a list, nobody says which."""
 What = Literal["peak", "left"]
 
 
@@ -210,8 +212,10 @@ def rewrite(c: Cost, dim: Callable[[Dim], Dim], node: Callable[[Path], Path | No
         return Of(c.what, c.function, nodes)
     to = node(c.node)
     cases = tuple((k, rewrite(x, dim, node)) for k, x in c.cases)
-    # Of a value that is not given, any case may be meant.
-    return ByCase(to, cases) if to is not None else most(*(x for _, x in cases))
+    # Of a value that is not given, or of one of many, any case may be meant.
+    if to is None or ELEMENT in to:
+        return most(*(x for _, x in cases))
+    return ByCase(to, cases)
 
 
 class Unbounded(Exception):

@@ -74,6 +74,8 @@ def emit_op(w: Writer, op: Op) -> None:
 
 def immediate(v: Attr, d: DType) -> Immediate:
     """A number as the element type holds it."""
+    if isinstance(v, np.ndarray) and v.ndim == 0:
+        v = v.item()
     assert isinstance(v, (bool, int, float))
     return float(np.float64(np.asarray(v, np.float64).astype(d.numpy))) if d.is_float else v
 

@@ -12,6 +12,7 @@ from dlc.memory.form import (
     Call,
     For,
     If,
+    ListAt,
     ListCopy,
     ListNew,
     ListPush,
@@ -19,10 +20,12 @@ from dlc.memory.form import (
     Mark,
     Release,
     Statement,
+    Store,
     Switch,
     Variant,
 )
 from dlc.memory.frame import nested, statements
+from dlc.typesys.types import AdtType
 
 ALLOCATING = (Alloc, ListCopy, ListNew, ListPush)
 
@@ -44,6 +47,31 @@ def leaves_heap(functions: Mapping[str, BFunction]) -> frozenset[str]:
         if more == leaving:
             return leaving
         leaving = more
+
+
+def fills_lists(functions: Mapping[str, BFunction]) -> frozenset[str]:
+    """Functions in whose calls an algebraic value is written into a list, so that what a list
+    holds may be no part of what was given."""
+    filling = frozenset(name for name, fn in functions.items() if _fills(fn.body))
+    while True:
+        more = filling | frozenset(
+            name for name, fn in functions.items()
+            if any(isinstance(s, Call) and s.function in filling for s in statements(fn.body))
+        )  # fmt: skip
+        if more == filling:
+            return filling
+        filling = more
+
+
+def _fills(b: Block) -> bool:
+    columns = {
+        r
+        for s in statements(b)
+        if isinstance(s, (ListPush, ListAt))
+        for r, t in zip(s.columns, s.type.columns, strict=True)
+        if isinstance(t, AdtType)
+    }
+    return any(isinstance(s, Store) and s.view.place in columns for s in statements(b))
 
 
 def _releases(b: Block) -> bool:

@@ -66,7 +66,10 @@ def linear_bounds(needs: Needs) -> Mapping[str, Cost]:
             i = next(i for i, p in enumerate(params) if isinstance(p.type, AdtType))
             out[name] = _peak(steps[name], _nodes(needs, name, (i,)))
         else:
-            out[name] = _closed(needs, name, peak, steps)
+            try:
+                out[name] = _closed(needs, name, peak, steps)
+            except Unbounded:
+                continue
     return out
 
 
@@ -85,8 +88,9 @@ def _closed(needs: Needs, name: str, c: Cost, steps: Mapping[str, _Step]) -> Cos
 
     def close(c: Cost) -> Cost:
         if isinstance(c, Of):
-            path = next(p for p in c.nodes if p is not None)
-            s, nodes = steps[c.function], _nodes(needs, name, path)
+            if c.nodes[0] is None:
+                raise Unbounded("recursion over a value that the program builds")
+            s, nodes = steps[c.function], _nodes(needs, name, c.nodes[0])
             return _peak(s, nodes) if c.what == "peak" else repeat(nodes, s.left)
         if isinstance(c, Sum):
             return plus(*map(close, c.parts))
@@ -110,11 +114,13 @@ def _step(needs: Needs, names: list[str]) -> _Step | None:
         for name in names:
             need = needs.of[name]
             assert need.peak is not None and need.left is not None
+            params = needs.functions[name].params
+            first = next((i for i, p in enumerate(params) if isinstance(p.type, AdtType)), -1)
             for own, nested in _ways(need.left):
-                _at_most_once(nested)
+                _at_most_once(nested, first)
                 left = most(left, own)
             for own, nested in _ways(need.peak):
-                _at_most_once(nested)
+                _at_most_once(nested, first)
                 peaks = [c for c in nested if c.what == "peak"]
                 if len(peaks) > 1:
                     return None
@@ -124,12 +130,13 @@ def _step(needs: Needs, names: list[str]) -> _Step | None:
     return _Step(left, base, most(step, left))
 
 
-def _at_most_once(calls: tuple[Of, ...]) -> None:
-    """Every call must go down, and no part may be visited twice for the same purpose."""
+def _at_most_once(calls: tuple[Of, ...], first: int) -> None:
+    """Every call must go down, from the first algebraic parameter, whose nodes are counted, to a
+    part of it; and no part may be visited twice for the same purpose."""
     seen: list[Path] = []
     for c in calls:
-        path = next((p for p in c.nodes if p is not None), ())
-        if len(path) < 2 or path in seen:
+        path = c.nodes[0] or ()
+        if len(path) < 2 or path[0] != first or path in seen:
             raise Unbounded("a part is visited twice")
         seen.append(path)
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from typing import Any, Literal
 
-from dlc.memory.cost import Cost, Evaluator, Of, Parts, Path, Unbounded, evaluator, symbols
-from dlc.memory.escape import leaves_heap
+from dlc.memory.cost import ELEMENT, Cost, Evaluator, Of, Parts, Path, Unbounded, evaluator, symbols
+from dlc.memory.escape import fills_lists, leaves_heap
 from dlc.memory.form import BFunction, BModule
 from dlc.memory.frame import frame_layout
-from dlc.memory.twin import Summary, summarise
-from dlc.ops.values import AdtValue
+from dlc.memory.twin import summarise
+from dlc.memory.twin_state import Summary
+from dlc.ops.values import AdtValue, ListValue
 from dlc.typesys.types import AdtType
 
 Status = Literal["exact", "bound", "unbounded"]
@@ -56,7 +57,8 @@ class Needs:
         if need.peak is None:
             raise Unbounded(need.reason)
         table = _Table(self, {**env, **self._nodes(name, args)})
-        last = max((i for i, a in enumerate(args) if isinstance(a, AdtValue)), default=-1)
+        kinds = (AdtValue, ListValue)
+        last = max((i for i, a in enumerate(args) if isinstance(a, kinds)), default=-1)
         return need.status, table.evaluate("peak", name, tuple(args[: last + 1]))
 
     def _nodes(self, name: str, args: Sequence[Any]) -> dict[str, int]:
@@ -64,17 +66,22 @@ class Needs:
         params = [p for p in self.functions[name].params if p.mode != "out"]
         out: dict[str, int] = {}
         for i, (p, a) in enumerate(zip(params, args, strict=False)):
-            if isinstance(a, AdtValue):
+            if isinstance(a, (AdtValue, ListValue)):
                 out[f"nodes.{p.name or i}"] = _count(a)
         return out
 
 
-def _count(v: AdtValue) -> int:
+def _count(v: AdtValue | ListValue) -> int:
     """How many constructors a value is made of; a part that occurs twice counts twice."""
-    total, work = 0, [v]
+    total = 0
+    work: list[Any] = [v]
     while work:
-        total += 1
-        work += [f for f in work.pop().fields if isinstance(f, AdtValue)]
+        x = work.pop()
+        if isinstance(x, AdtValue):
+            total += 1
+            work += x.fields
+        elif isinstance(x, ListValue):
+            work += [part for element in x for part in element]
     return total
 
 
@@ -82,11 +89,13 @@ def needs(m: BModule) -> Needs:
     """The needs of every function of the module."""
     found: dict[str, Summary | Unbounded] = {}
     headers, leaving = header_bytes(m), leaves_heap(m.functions)
+    filling = fills_lists(m.functions)
     for _, members in groupby(m.functions.values(), key=_group_of):
         fns = list(members)
         for fn in fns:
             try:
-                found[fn.name] = summarise(m, fn, headers, leaving, found)
+                steady = fn.name not in filling
+                found[fn.name] = summarise(m, fn, headers, leaving, found, steady=steady)
             except Unbounded as e:
                 found[fn.name] = e
         _level([fn.name for fn in fns], found)
@@ -190,22 +199,34 @@ class _Table:
     def _try(self, what: str, name: str, args: tuple[Any, ...], missing: list[Any]) -> int:
         """The cost, as far as the table has what it needs; the calls that it lacks."""
 
-        def part(p: Path) -> AdtValue:
-            v = args[p[0]]
-            for i in p[1:]:
-                v = v.fields[i]
-            return v
-
         def call(c: Of) -> int:
             places = self._places(c.function)
-            given: list[Any] = [None] * (places[-1] + 1)
-            for i, p in zip(places, c.nodes, strict=True):
-                given[i] = part(p) if p is not None else None
-            node = tuple(given)
-            key = self._key(c.what, c.function, node)
-            if key not in self.done:
-                missing.append((c.what, c.function, node))
-                return 0
-            return self.done[key]
+            most = 0
+            for chosen in product(*([None] if p is None else _parts(args, p) for p in c.nodes)):
+                given: list[Any] = [None] * (places[-1] + 1)
+                for i, v in zip(places, chosen, strict=True):
+                    given[i] = v
+                node = tuple(given)
+                key = self._key(c.what, c.function, node)
+                if key not in self.done:
+                    missing.append((c.what, c.function, node))
+                most = max(most, self.done.get(key, 0))
+            return most
 
-        return self._formula(what, name)(Parts(lambda p: part(p).constructor, call))
+        def constructor(p: Path) -> str:
+            (part,) = _parts(args, p)
+            return part.constructor
+
+        return self._formula(what, name)(Parts(constructor, call))
+
+
+def _parts(args: tuple[Any, ...], p: Path) -> list[Any]:
+    """The part at a path; where it goes through a list, those of all elements that have it."""
+    found: list[Any] = [args[p[0]]]
+    for i in p[1:]:
+        if i == ELEMENT:
+            lists = [v for v in found if isinstance(v, ListValue)]
+            found = [x for xs in lists for e in xs for x in e if isinstance(x, AdtValue)]
+        else:
+            found = [v.fields[i] for v in found if len(v.fields) > i]
+    return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dlc.memory.cost import (
+    ELEMENT,
     NOTHING,
     Cost,
     Of,
@@ -32,11 +33,13 @@ from dlc.memory.form import (
     For,
     If,
     Immediate,
+    ListAt,
     ListCopy,
     ListDrop,
     ListLen,
     ListNew,
     ListPush,
+    Load,
     Loop,
     Mark,
     Move,
@@ -52,45 +55,30 @@ from dlc.memory.form import (
     Variant,
     View,
 )
-from dlc.memory.frame import (
-    LIST_HEADER,
-    blocks,
-    element_layout,
-    record_bytes,
-    statements,
-    writes,
-)
-from dlc.memory.twin_state import FollowedList, State, by_case, joined
+from dlc.memory.frame import LIST_HEADER, blocks, element_layout, record_bytes, statements, writes
+from dlc.memory.twin_state import FollowedList, State, Summary, by_case, joined
 from dlc.typesys.dims import ZERO, Dim
 from dlc.typesys.types import AdtType, ListType
 
 Headers = Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A function's peak and what it leaves; what is known of its results, by position: whole
-    numbers, and lengths of lists; the most that its result dims can be."""
-
-    peak: Cost
-    left: Cost
-    exact: bool
-    values: tuple[Dim | None, ...]
-    lengths: tuple[Dim | None, ...]
-    changing: frozenset[tuple[str, str]] = frozenset()
-    """(function, name) of whole numbers and lengths that differ from call to call of the group."""
-    dims: tuple[Dim | None, ...] = ()
-
-
 Found = Mapping[str, "Summary | Unbounded"]
 
 
 def summarise(
-    m: BModule, fn: BFunction, headers: Headers, leaving: frozenset[str], found: Found
+    m: BModule,
+    fn: BFunction,
+    headers: Headers,
+    leaving: frozenset[str],
+    found: Found,
+    *,
+    steady: bool,
 ) -> Summary:
     """The function's need. `headers`: bytes before the slots; `leaving`: functions that leave heap
-    behind; `found`: the needs of its callees. Raises Unbounded."""
-    return _Twin(m, fn, headers, leaving, found).run()
+    behind; `found`: the needs of its callees; `steady`: whether lists of algebraic values stay as
+    they are given. Raises Unbounded."""
+    return _Twin(m, fn, headers, leaving, found, steady).run()
 
 
 class _Twin:
@@ -101,13 +89,14 @@ class _Twin:
         headers: Headers,
         leaving: frozenset[str],
         found: Found,
+        steady: bool,
     ) -> None:
         self.m, self.fn, self.headers, self.found = m, fn, headers, found
         self.floor = bytes_of(fn.frame + headers[fn.name])
         self.s = State(peak=self.floor)
         self.next = 0
         self.marks: dict[Reg, State] = {}
-        self.leaving = leaving
+        self.leaving, self.steady = leaving, steady
         self.turn_names = 0
         self.reuses = False
         """Whether a list takes old storage: each counts as a new one, so the need is a bound."""
@@ -119,6 +108,7 @@ class _Twin:
         for i, p in enumerate(self.fn.params):
             if isinstance(p.type, ListType):
                 self.follow(p.reg, Dim.sym(f"len.{p.name or i}"), p.type)
+                s.paths[p.reg] = (i,)
             elif isinstance(p.type, AdtType):
                 s.paths[p.reg] = (i,)
             elif not p.type.rank and p.type.dtype.is_int:
@@ -304,6 +294,19 @@ class _Twin:
         self.s.lists[self.s.homes[s.dst]].length = length
         self.reach()
 
+    def list_at(self, s: ListAt) -> None:
+        path = self.s.paths.get(s.list)
+        for r, t in zip(s.columns, s.type.columns, strict=True):
+            self.s.forget(r)
+            if path is not None and self.steady and isinstance(t, AdtType):
+                self.s.paths[r] = (*path, ELEMENT)
+
+    def load(self, s: Load) -> None:
+        path = self.s.paths.get(s.view.place) if isinstance(s.view.place, Reg) else None
+        self.s.forget(s.dst)
+        if path is not None and s.dst.type == "variant":
+            self.s.paths[s.dst] = path
+
     # -- branches
 
     def branch(self, s: If) -> None:
@@ -319,12 +322,13 @@ class _Twin:
         return ends
 
     def switch(self, s: Switch) -> None:
-        path = self.s.paths.get(s.value)
+        given = self.s.paths.get(s.value)
+        path = None if given is None or ELEMENT in given else given
         names: list[str] = []
         ways: list[Callable[[], None]] = []
         for c in s.cases:
             names.append(c.constructor or "_")
-            ways.append(lambda c=c: self.case(c.payload, c.dims, c.body, path))
+            ways.append(lambda c=c: self.case(c.payload, c.dims, c.body, given))
         before = self.s.peak
         if path is not None:
             self.s.peak = self.floor
@@ -351,7 +355,7 @@ class _Twin:
             self.s.dims.pop(d, None)
         for i, r in enumerate(payload):
             self.s.forget(r)
-            if path is not None and r.type == "variant":
+            if path is not None and r.type in ("variant", "list"):
                 self.s.paths[r] = (*path, i)
         self.block(body)
 
@@ -477,7 +481,9 @@ class _Twin:
         nodes: list[Path | None] = []
         for i, (a, p) in enumerate(_given(s, callee)):
             if isinstance(p.type, AdtType):
-                nodes.append(self.s.paths.get(a) if isinstance(a, Reg) else None)
+                path = self.s.paths.get(a) if isinstance(a, Reg) else None
+                own = path is not None and isinstance(self.fn.params[path[0]].type, AdtType)
+                nodes.append(path if own else None)
                 continue
             number = self.number(a) if not isinstance(a, View) else None
             length = self.length(a) if isinstance(a, Reg) else None
@@ -487,6 +493,7 @@ class _Twin:
                     self.changing.add((callee.name, name))
         if not any(p is not None and len(p) > 1 for p in nodes):
             raise Unbounded("a recursion that data decides")
+        self.s.exact = self.s.exact and not any(p is not None and ELEMENT in p for p in nodes)
         peak, left = (Of(w, callee.name, tuple(nodes)) for w in ("peak", "left"))
         self.s.peak = most(self.s.peak, plus(at, self.s.used(), peak))
         if callee.name in self.leaving:
@@ -529,7 +536,8 @@ class _Twin:
 
         peak, left = (rewrite(c, dim, node) for c in (known.peak, known.left))
         self.s.peak = most(self.s.peak, plus(at, self.s.used(), peak))
-        self.s.exact = self.s.exact and known.exact and not lost
+        several = any(ELEMENT in p for p in paths.values())
+        self.s.exact = self.s.exact and known.exact and not lost and not several
         if left != NOTHING:
             self.take(left)
         self._results(s, known, bind)
@@ -579,6 +587,8 @@ _RULES: Mapping[type[Statement], Callable[[_Twin, Any], None]] = {
     ListDrop: _Twin.list_drop,
     ListLen: _Twin.list_len,
     ListCopy: _Twin.list_copy,
+    ListAt: _Twin.list_at,
+    Load: _Twin.load,
     If: _Twin.branch,
     Switch: _Twin.switch,
     For: _Twin.counted,

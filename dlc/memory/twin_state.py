@@ -9,6 +9,21 @@ from dlc.memory.form import Reg
 from dlc.typesys.dims import Dim
 
 
+@dataclass(frozen=True)
+class Summary:
+    """A function's peak and what it leaves; what is known of its results, by position: whole
+    numbers, and lengths of lists; the most that its result dims can be."""
+
+    peak: Cost
+    left: Cost
+    exact: bool
+    values: tuple[Dim | None, ...]
+    lengths: tuple[Dim | None, ...]
+    changing: frozenset[tuple[str, str]] = frozenset()
+    """(function, name) of whole numbers and lengths that differ from call to call of the group."""
+    dims: tuple[Dim | None, ...] = ()
+
+
 @dataclass
 class FollowedList:
     """A list that has grown from `start` elements here."""

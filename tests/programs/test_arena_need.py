@@ -3,6 +3,7 @@ enough where it says `exact` or `bound`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,125 @@ def test_trees_are_bounded_by_their_nodes(programs: Net) -> None:
             y = floats(r, int(r.integers(1, 90)))
             assert hold(programs, "walked", (x, y)) == BOUND
             hold(programs, "deep", (x, y))
+
+
+MANY = """
+type Phrase = Word(x: f32) | Group(parts: List[Phrase]) | Named(parts: List[(i32, Phrase)])
+type Tree = Leaf(x: f32) | Node(left: Tree, right: Tree)
+
+fn value(p: Phrase, y: f32[D]) -> f32[D]:
+    match p:
+        Word(x):
+            return y * x
+        Group(parts):
+            s = y
+            for q in parts:
+                s += tanh(outer(value(q, y), y) @ y)
+            return s
+        Named(parts):
+            s = y
+            for i in 0..len(parts):
+                n, q = parts[len(parts) - 1 - i]
+                if n > 0:
+                    match q:
+                        Word(x):
+                            s += y * x
+                        Group(inner):
+                            for r in inner:
+                                s += value(r, y)
+                        Named(inner):
+                            s += value(q, y)
+            return s
+
+export fn phrase(p: Phrase, y: f32[D]) -> f32[D]:
+    return value(p, y)
+
+export fn phrases(ps: List[Phrase], y: f32[D]) -> f32[D]:
+    s = y
+    for p in ps:
+        s += value(p, y)
+    return s
+
+export fn grown(p: Phrase, y: f32[D]) -> f32[D]:
+    ps: List[Phrase] = [p]
+    push(mut ps, Group([p, p, p]))
+    s = y
+    for q in ps:
+        s += value(q, y)
+    return s
+
+fn other(p: Phrase, ps: List[Phrase], y: f32[D]) -> f32[D]:
+    match p:
+        Word(x):
+            return y * x
+        Group(parts):
+            qs = parts
+            push(mut qs, Word(2.0))
+            s = y
+            for q in qs:
+                s += other(q, ps, y)
+            return s
+        Named(parts):
+            return other(Word(1.0), ps, y)
+
+export fn others(p: Phrase, y: f32[D]) -> f32[D]:
+    return other(p, [], y)
+
+fn swapping(a: Tree, b: Tree, y: f32[D]) -> f32[D]:
+    match b:
+        Leaf(x):
+            return y * x
+        Node(left, right):
+            return tanh(outer(swapping(left, right, y), y) @ y)
+
+export fn swapped(a: Tree, b: Tree, y: f32[D]) -> f32[D]:
+    return swapping(a, b, y)
+
+fn second(a: Tree, b: Tree, y: f32[D]) -> f32[D]:
+    match b:
+        Leaf(x):
+            return y * x
+        Node(left, right):
+            return second(a, left, y) + second(Leaf(1.0), right, y)
+
+export fn seconds(a: Tree, b: Tree, y: f32[D]) -> f32[D]:
+    return second(a, b, y)
+"""
+
+
+def test_trees_of_lists(tmp_path: Path) -> None:
+    """Recursion over elements of lists, of any shape, is bounded by the number of nodes."""
+    (tmp_path / "many.dl").write_text(MANY)
+    net = net_of(str(tmp_path / "many.dl"))
+    p, t = net.types.Phrase, net.types.Tree
+    r = np.random.default_rng(6)
+
+    def drawn(size: int) -> Any:
+        if size <= 1:
+            return p.Word(float(r.normal()))
+        cuts = np.sort(r.integers(0, size, int(r.integers(0, 4)))).tolist()
+        parts = [drawn(b - a) for a, b in zip([0, *cuts], [*cuts, size - 1], strict=True)]
+        if r.integers(2):
+            return p.Group(parts)
+        return p.Named([(int(r.integers(-1, 4)), x) for x in parts])
+
+    deep = p.Group([])
+    for _ in range(60):
+        deep = p.Group([deep])
+    wide = p.Group([p.Word(1.0)] * 100)
+    comb = t.Leaf(1.0)
+    for i in range(50):
+        comb = t.Node(t.Leaf(2.0), comb) if i % 2 else t.Node(comb, t.Leaf(2.0))
+    for x in (p.Word(2.0), p.Group([]), deep, wide, *(drawn(int(n)) for n in (5, 20, 80, 300))):
+        y = floats(r, int(r.integers(1, 60)))
+        assert hold(net, "phrase", (x, y)) == BOUND
+        assert hold(net, "phrases", ([x] * int(r.integers(0, 4)), y)) == BOUND
+        for name in ("grown", "others"):
+            assert hold(net, name, (x, y)) == UNBOUNDED
+    y = floats(r, 9)
+    for x in (comb, t.Leaf(0.5)):
+        hold(net, "swapped", (t.Leaf(1.0), x, y))
+        hold(net, "seconds", (t.Leaf(1.0), x, y))
 
 
 def test_branches_are_bounded_and_loops_are_exact(programs: Net) -> None:

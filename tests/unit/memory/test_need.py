@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlc.check.program import check_program
+from dlc.diag import SourceFile
 from dlc.evaluate.arguments import Arguments
 from dlc.ir.reader import read_module
+from dlc.lower.lowered import lower
 from dlc.memory.bufferise import bufferise
-from dlc.memory.cost import Bytes, Parts, Unbounded, calls_of, evaluator, symbols
+from dlc.memory.cost import Bytes, Parts, Unbounded, calls_of, evaluator, no_parts, symbols
 from dlc.memory.interpret import interpret
 from dlc.memory.linear import linear_bounds
 from dlc.memory.need import needs
@@ -229,3 +232,51 @@ def test_claims_about_random_programs_hold() -> None:
         assert said == taken if status == "exact" else said >= taken, seed
         exact += status == "exact"
     assert exact
+
+
+PHRASES = """
+type Phrase = Word(x: f32) | Group(parts: List[Phrase])
+
+fn value(p: Phrase, y: f32[D]) -> f32[D]:
+    match p:
+        Word(x):
+            return y * x
+        Group(parts):
+            s = y
+            for q in parts:
+                s += tanh(value(q, y))
+            return s
+
+export fn main(p: Phrase, ps: List[Phrase], y: f32[D]) -> f32[D]:
+    s = value(p, y)
+    for q in ps:
+        s += value(q, y)
+    return s
+"""
+
+
+def test_elements_of_lists_count_with_the_largest() -> None:
+    """The walk over the nodes takes the largest element of each list, so it is what is taken, and
+    the bound by the number of nodes is more."""
+    m = lower(check_program(SourceFile("phrases.dl", PHRASES))).module
+
+    def group(*parts: AdtValue) -> AdtValue:
+        return AdtValue("Group", (ListValue([(x,) for x in parts]),))
+
+    word = AdtValue("Word", (np.float32(2),))
+    deep = group(word, group(group(), group(word)))
+    env = {"D": 5}
+    for p, ps in ((word, []), (group(), [deep]), (deep, [word, deep, group()])):
+        args = [p, ListValue([(x,) for x in ps]), np.ones(5, np.float32)]
+        status, said, taken = compared(m, args, "main", None)
+        assert status == "bound" and said == taken
+        b = bufferise(m)
+        nodes = {"nodes.p": size(p), "nodes.ps": sum(map(size, ps)), "len.ps": len(ps)}
+        cost = linear_bounds(needs(b))["main"]
+        assert evaluator(cost, {**env, **nodes})(no_parts()) >= said
+
+
+def size(v: AdtValue) -> int:
+    """The nodes of a phrase."""
+    inner = v.fields[0] if v.constructor == "Group" else []
+    return 1 + sum(size(x) for (x,) in inner)
