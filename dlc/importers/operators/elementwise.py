@@ -233,9 +233,9 @@ def _dropout(c: Call) -> tuple[Tensor, ...] | Tensor:
     x = c.tensor(0)
     if c.version >= 12:
         training = c.optional(2)
-        if training is not None and (training.known is None or bool(training.known)):
+        if training is not None and (training.known is None or bool(training.known.any())):
             ratio = c.optional(1)
-            if ratio is None or ratio.known is None or float(ratio.known) != 0.0:
+            if ratio is None or ratio.known is None or bool(ratio.known.any()):
                 raise c.refused("Dropout in training mode draws random numbers")
     elif c.version < 7 and not c.flag("is_test"):
         pass  # trained already: exporters of that time left the flag out

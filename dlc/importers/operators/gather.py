@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from dlc.importers import numbers
 from dlc.importers.broadcasting import equal_dims, stretch, with_dim
-from dlc.importers.call import Call, Operator, Rule, normal_axes, normal_axis, numbers_of
+from dlc.importers.call import (
+    Call,
+    Operator,
+    Rule,
+    check_rank,
+    normal_axes,
+    normal_axis,
+    numbers_of,
+)
 from dlc.importers.elements import INT32, INT64
 from dlc.importers.operators.shapes import elements
 from dlc.importers.refusal import refuse
@@ -326,7 +334,7 @@ def _non_zero(c: Call) -> Tensor:
 
 
 def _compress(c: Call) -> Tensor:
-    x, keep, e = c.tensor(0), c.tensor(1), c.e
+    x, keep, e = c.tensor(0), check_rank(c.tensor(1), 1), c.e
     if c.given("axis"):
         axis = normal_axis(c.int("axis"), x.rank)
     else:

@@ -96,7 +96,7 @@ def _number(c: Call, name: str, like: Tensor) -> float | int:
     x = c.float(name, 1.0)
     if like.element.is_float:
         return x
-    if x != int(x):
+    if not x.is_integer():
         raise c.refused(f"{name}={x} for whole numbers")
     return int(x)
 

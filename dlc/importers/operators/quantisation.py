@@ -12,7 +12,6 @@ from dlc.importers import numbers
 from dlc.importers.call import Call, Operator, Rule, normal_axis
 from dlc.importers.elements import (
     DOUBLE,
-    ELEMENTS,
     FLOAT,
     INT8,
     INT32,
@@ -63,7 +62,7 @@ def _quantize_linear(c: Call) -> Tensor:
         element = zero.element
     block = c.int("block_size", 0)
     axis = normal_axis(c.int("axis", 1), x.rank) if scale.rank and scale.shape != (ONE,) else 0
-    work = ELEMENTS[c.int("precision", 0)] if c.int("precision", 0) else scale.element
+    work = element_of(c.int("precision")) if c.int("precision", 0) else scale.element
     if not work.is_float:
         work = FLOAT
     s = numbers.cast(spread(scale, x, axis, block), work)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dlc.importers import numbers
-from dlc.importers.call import Call, Operator, normal_axis, numbers_of
+from dlc.importers.call import Call, Operator, check_rank, normal_axis, numbers_of
 from dlc.importers.elements import DOUBLE, element_of
 from dlc.importers.operators.padding import pad
 from dlc.importers.refusal import refuse
@@ -24,6 +24,8 @@ def _dft(c: Call) -> Tensor:
     if c.version >= 20:
         axis = numbers_of(c.known(2, "the axis of DFT")) if c.has(2) else (-2,)
         assert axis is not None
+        if len(axis) != 1:
+            raise refuse("E0707", f"the axis of DFT is one number, not {len(axis)}")
         at = normal_axis(axis[0], x.rank)
     else:
         at = c.axis(x.rank, default=1)
@@ -121,6 +123,8 @@ def _stft(c: Call) -> Tensor:
         raise refuse("E0707", f"STFT of {x}")
     step = e.to_dim(c.tensor(1), "step")
     window = c.optional(2)
+    if window is not None:
+        check_rank(window, 1)
     size = _length(c, 3) if c.has(3) else None if window is None else window.shape[0]
     if size is None:
         raise refuse("E0707", "STFT needs a window or the length of a frame")
