@@ -176,6 +176,11 @@ class ProgramBuilder:
         ) != (file, line, column):
             self._marks.append(mark)
 
+    @property
+    def last_mark(self) -> Mark | None:
+        """Where in a source what was written last comes from."""
+        return self._marks[-1] if self._marks else None
+
     # -- tables and data ---------------------------------------------------------------------------
 
     def row(self, row: Row) -> int:

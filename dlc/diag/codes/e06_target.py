@@ -150,4 +150,13 @@ CODES: tuple[Code, ...] = (
         shown_by="tests/unit/targets/sparrow/test_refusals.py::"
         "test_an_element_type_that_the_machine_lacks",
     ),
+    Code(
+        "E0641",
+        "an operation with too many axes for Sparrow",
+        "The addresses and counters of one operation lie in registers of the modelled machine, "
+        "which are enough for a dozen axes with sizes that are only known at run time. Reshape "
+        "neighbouring axes into one, or split the operation.",
+        shown_by="tests/unit/targets/sparrow/test_refusals.py::"
+        "test_an_operation_with_too_many_axes",
+    ),
 )

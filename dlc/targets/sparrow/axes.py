@@ -70,8 +70,7 @@ def loops(b: Body, axes: Sequence[Axis]) -> Generator[tuple[Int, ...]]:
         return
     c = b.c
     with c.scope():
-        n = c.int()
-        c.move(n, b.dim(axes[0].size))
+        n = b.dim(axes[0].size)
         with c.count(n) as i, loops(b, axes[1:]) as rest:
             yield (i, *rest)
 
@@ -81,16 +80,16 @@ def shifted(
 ) -> Window:
     """The part of a window at these counters of the outer axes, over the other axes."""
     c = b.c
-    at = w.address
+    at, made = w.address, None
     for axis, i in zip(axes, counters, strict=True):
         stride = axis.strides[view]
         if stride == ZERO:
             continue
         step = stride * w.dtype.bytes
+        made = made or c.int()
         with c.scope():
             by = c.times(i, step.constant) if step.is_constant else c.mul(i, b.dim(step))
-            at = c.add(at, by)
-        c.hold(at)
+            at = c.add(at, by, made)
     shape = tuple(a.size for a in rest)
     return Window(w.space, w.dtype, at, shape, tuple(a.strides[view] for a in rest))
 

@@ -230,18 +230,24 @@ class Body:
     def address(self, v: View) -> Int:
         """Byte address of a view's first element."""
         c = self.c
-        at = self.place(v.place)
-        size = v.dtype.bytes
+        at, size = self.place(v.place), v.dtype.bytes
+        made: Int | None = None
         if v.base != Dim.const(0):
             base = v.base * size
-            at = c.addi(at, base.constant) if base.is_constant else c.add(at, self.dim(base))
+            made = c.int()
+            with c.scope():
+                if base.is_constant:
+                    c.addi(at, base.constant, made)
+                else:
+                    c.add(at, self.dim(base), made)
+            at = made
         for r, d in v.terms:
+            made = made or c.int()
             with c.scope():
                 i = self.get_int(r)
                 step = d * size
                 by = c.times(i, step.constant) if step.is_constant else c.mul(i, self.dim(step))
-                at = c.add(at, by)
-            at = c.hold(at)
+                at = c.add(at, by, made)
         return at
 
     def window(self, v: View) -> Window:

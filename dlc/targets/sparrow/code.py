@@ -11,7 +11,8 @@ Registers by use (integers `r`, floats `f`):
     60 61    the present frame, and the byte behind the room for frames in the scratchpad
     62 63    the number 32; the address of the entry's block
 
-Floats have scratch and homes likewise; descriptors and queues are scratch.
+Floats have scratch and homes likewise; descriptors and queues are scratch. A function with a
+statement that takes more than the scratch registers keeps no integers in homes (see `roomy`).
 """
 
 from __future__ import annotations
@@ -53,10 +54,15 @@ Scalar = Int | Flt
 ZERO = Int(0)
 ARGUMENTS = range(1, 21)
 SCRATCH = range(8, 36)
+ROOMY_SCRATCH = range(8, 57)
 HOMES = range(36, 57)
 FLOAT_HOMES = range(36, 64)
 TAG, DRAM_FRAMES, DRAM_LIMIT = Int(57), Int(58), Int(59)
 FRAME, LIMIT, WIDTH, BLOCK = Int(60), Int(61), Int(62), Int(63)
+
+
+class Crowded(Exception):
+    """A statement takes more scratch registers than there are."""
 
 
 class Code:
@@ -68,8 +74,16 @@ class Code:
         self._ints: set[int] = set()
         self._floats: set[int] = set()
         self._tensors: set[int] = set()
+        self._scratch = SCRATCH
 
     # -- registers
+
+    @contextmanager
+    def roomy(self) -> Generator[None]:
+        """The registers of homes are scratch, too, in a function that keeps no integers there."""
+        self._scratch = ROOMY_SCRATCH
+        yield
+        self._scratch = SCRATCH
 
     @contextmanager
     def scope(self) -> Generator[None]:
@@ -96,7 +110,7 @@ class Code:
             yield
 
     def int(self) -> Int:
-        return Int(_take(self._ints, SCRATCH))
+        return Int(_take(self._ints, self._scratch))
 
     def flt(self) -> Flt:
         return Flt(_take(self._floats, SCRATCH))
@@ -104,9 +118,8 @@ class Code:
     def ten(self) -> Ten:
         return Ten(_take(self._tensors, range(64)))
 
-    @staticmethod
-    def is_scratch(x: Scalar) -> bool:
-        return x.number in SCRATCH
+    def is_scratch(self, x: Scalar) -> bool:
+        return x.number in (self._scratch if isinstance(x, Int) else SCRATCH)
 
     # -- text
 
@@ -300,4 +313,4 @@ def _take(used: set[int], numbers: range) -> int:
         if n not in used:
             used.add(n)
             return n
-    raise InternalError("no scratch register is free", stage="sparrow")
+    raise Crowded

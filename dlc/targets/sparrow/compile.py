@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from dlc.diag import CompileError, Diagnostic, error
 from dlc.isa.project import load_isa
 from dlc.memory.form import BFunction, BModule, Call
 from dlc.memory.frame import statements
+from dlc.targets.sparrow.code import Crowded
 from dlc.targets.sparrow.constants import usable
 from dlc.targets.sparrow.functions import emit_entry, emit_function
 from dlc.targets.sparrow.program import SparrowEntry, SparrowOptions, SparrowProgram
@@ -20,7 +22,8 @@ def compile_module(bmodule: BModule, options: SparrowOptions | None = None) -> S
     """The module as a program of the machine, with all its exported functions as entries. The same
     module gives the same bytes.
 
-    Raises: CompileError E0640 for an element type that the machine lacks."""
+    Raises: CompileError E0640 for an element type that the machine lacks, E0641 for an operation
+    with too many axes."""
     o = options or SparrowOptions()
     exported = [fn for fn in bmodule.functions.values() if fn.entry]
     asked = _emitted(bmodule, o, exported, {})[0].asked.counts
@@ -48,13 +51,42 @@ def _emitted(
     exported: list[BFunction],
     most: Mapping[str, tuple[Dim, ...]],
 ) -> tuple[Unit, dict[str, SparrowEntry]]:
-    """The text of the whole program, its functions keeping these dims."""
-    unit = Unit(load_isa(), m, o, most)
-    entries = {fn.name: emit_entry(unit, fn) for fn in exported}
-    for fn in _reached(m, exported):
-        emit_function(unit, fn)
-    _routines(unit)
-    return unit, entries
+    """The text of the whole program, its functions keeping these dims.
+
+    Raises CompileError E0641 for a statement that no registers are enough for."""
+    roomy: set[str] = set()
+    while True:
+        unit = Unit(load_isa(), m, o, most)
+        entries = {fn.name: emit_entry(unit, fn) for fn in exported}
+        crowded = _functions(unit, _reached(m, exported), roomy)
+        if crowded is None:
+            _routines(unit)
+            return unit, entries
+        roomy.add(crowded)
+
+
+def _functions(unit: Unit, functions: list[BFunction], roomy: Collection[str]) -> str | None:
+    """Writes the functions, up to one whose statements must have more registers: its name."""
+    for fn in functions:
+        try:
+            if fn.name in roomy:
+                with unit.code.roomy():
+                    emit_function(unit, fn, roomy=True)
+            else:
+                emit_function(unit, fn)
+        except Crowded:
+            if fn.name in roomy:
+                raise CompileError(_too_large(unit, fn)) from None
+            return fn.name
+    return None
+
+
+def _too_large(unit: Unit, fn: BFunction) -> Diagnostic:
+    found = error("E0641", f"an operation of `{fn.name}` has too many axes for Sparrow")
+    at = unit.code.builder.last_mark
+    if at is not None:
+        found = found.with_note(f"needed at {at.file}:{at.line}:{at.column}")
+    return found.with_help("split it into operations of fewer axes, or compile for the CPU")
 
 
 def _routines(unit: Unit) -> None:

@@ -30,14 +30,17 @@ from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import I64
 
 
-def emit_function(unit: Unit, fn: BFunction) -> None:
-    """The function, called by `call`."""
+def emit_function(unit: Unit, fn: BFunction, *, roomy: bool = False) -> None:
+    """The function, called by `call`; with `roomy` more registers are left to its statements, and
+    less is kept from one to the next.
+
+    Raises Crowded where a statement takes more than there are."""
     c = unit.code
     how = unit.convention(fn.name)
     for t in (*(p.type for p in fn.params), *fn.result_types):
         unit.check_type(t, fn.loc)
     ends: tuple[Home, ...] = (*fn.results, *(n for d in fn.result_dims for n in d.symbols()))
-    homes = assign(fn, ends, unit.kept.get(fn.name, ()))
+    homes = assign(fn, ends, unit.kept.get(fn.name, ()), roomy=roomy)
     b = Body(unit, fn, homes, EMITTERS)
     deep = unit.stack_words(fn, homes.words)
     with c.builder.function(f"fn.{fn.name}", deep, frame_words=homes.words):

@@ -185,9 +185,11 @@ def _read_anywhere(s: Statement) -> Iterator[Home]:
                 yield t.go
 
 
-def assign(fn: BFunction, ends: tuple[Home, ...], kept: tuple[Dim, ...] = ()) -> Homes:
+def assign(
+    fn: BFunction, ends: tuple[Home, ...], kept: tuple[Dim, ...] = (), *, roomy: bool = False
+) -> Homes:
     """Places for all homes of a function; `ends` are read when it returns. `kept` are dims that get
-    a word."""
+    a word. With `roomy` all integers lie in words."""
     scan = _Scan(fn, Reg(I64, "top"))
     scan.mentions((*fn.dims, *(p.reg for p in fn.params)))
     if any(isinstance(s, (Map, Tensor)) for s in statements(fn.body)):
@@ -204,7 +206,7 @@ def assign(fn: BFunction, ends: tuple[Home, ...], kept: tuple[Dim, ...] = ()) ->
             words += 1
         else:
             waiting.append((h, i))
-    free = {Int: list(HOMES), Flt: list(FLOAT_HOMES)}
+    free = {Int: [] if roomy else list(HOMES), Flt: list(FLOAT_HOMES)}
     active: list[tuple[int, Home, Int | Flt]] = []
     for h, i in sorted(waiting, key=lambda x: (x[1].first, x[1].last)):
         for entry in [a for a in active if a[0] < i.first]:

@@ -106,7 +106,7 @@ def _points(
     dtype = x.dtype
     with loops(b, kept) as counters:
         total = c.flt()
-        c.set_real(total, _NOTHING[kind])
+        c.set_real(total, nothing(kind, dtype))
         with loops(b, outer) as turn:
             at = [*counters, *turn]
             t = b.describe(shifted(b, x, [*kept, *outer], at, X, inner))
@@ -125,7 +125,7 @@ def _points(
         b.store_in(y.space, y.dtype, to, rounded(c, total, dtype))
 
 
-_NOTHING = {"sum": 0.0, "max": -3.4028234663852886e38, "min": 3.4028234663852886e38, "prod": 1.0}
+_GREATEST = {"f32": 3.4028234663852886e38, "bf16": 3.3895313892515355e38}
 
 
 def _whole_numbers(
@@ -164,7 +164,8 @@ def _fold(b: Body, kind: str, total: Int, x: Scalar, dtype: DType) -> None:
 def nothing(kind: str, dtype: DType) -> int | float:
     """What no element folds to."""
     if dtype.is_float:
-        return _NOTHING[kind]
+        most = _GREATEST[dtype.name]
+        return {"sum": 0.0, "max": -most, "min": most, "prod": 1.0}[kind]
     low, high = -(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1
     if kind not in ("sum", "max", "min", "prod", "any", "all"):
         raise InternalError(f"no fold `{kind}`", stage="sparrow", op="reduce")
