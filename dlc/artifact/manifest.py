@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -52,11 +52,13 @@ class Machine:
 class Memory:
     """The arena that an entry takes besides its lists and trees: `kind` is `exact`, `bound` or
     `unbounded`; `formula` is text in dims, `arg.<number>`, `len.<list>` and `nodes.<tree>`, None if
-    nothing bounds it; `bytes` the number, where it is one and there are no lists and trees."""
+    nothing bounds it, for `reason`; `bytes` the number, where it is one and there are no lists and
+    trees."""
 
     kind: str
     formula: str | None = None
     bytes: int | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,7 @@ class Manifest:
             "result": str(e.result),
             "dims": {d.name: _where(d.name, border) for d in e.dims},
             "constraints": [f"{m.text} == {m.size}" for m in border.compares],
-            "memory": None
-            if memory is None
-            else {"kind": memory.kind, "formula": memory.formula, "bytes": memory.bytes},
+            "memory": None if memory is None else asdict(memory),
         }
 
     def _weights(self) -> dict[str, Any] | None:
@@ -216,7 +216,13 @@ def _memory(x: Mapping[str, Any]) -> Memory:
     kind, formula, n = str(x["kind"]), x["formula"], x["bytes"]
     if kind not in ("exact", "bound", "unbounded"):
         raise ValueError(f"a need of kind {kind!r}")
-    return Memory(kind, None if formula is None else str(formula), None if n is None else int(n))
+    reason = x.get("reason")
+    return Memory(
+        kind,
+        None if formula is None else str(formula),
+        None if n is None else int(n),
+        None if reason is None else str(reason),
+    )
 
 
 def _read(given: Any) -> Manifest:

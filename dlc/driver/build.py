@@ -134,7 +134,8 @@ def _memory(made: Native) -> Mapping[str, Memory]:
     for e in made.api.entries:
         need = made.needs[e.border.entry.function]
         text = None if need.cost is None else formula(need.cost)
-        out[e.name] = Memory(need.status, text, made.arena.get(e.name))
+        reason = need.reason or None
+        out[e.name] = Memory(need.status, text, made.arena.get(e.name), reason)
     return MappingProxyType(out)
 
 

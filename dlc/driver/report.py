@@ -106,7 +106,8 @@ def _stage(t: StageTime, whole: float, kind: str) -> str:
 def _entries(m: Manifest) -> Iterator[list[Cell]]:
     for e in m.interface.entries:
         need = m.memory.get(e.name, Memory("unknown"))
-        bytes_: Cell = need.formula or "" if need.bytes is None else need.bytes
+        told = need.formula or need.reason or ""
+        bytes_: Cell = told if need.bytes is None else need.bytes
         yield [signature(e), need.kind, bytes_]
 
 

@@ -208,7 +208,7 @@ def rewrite(c: Cost, dim: Callable[[Dim], Dim], node: Callable[[Path], Path | No
     if isinstance(c, Of):
         nodes = tuple(None if p is None else node(p) for p in c.nodes)
         if any(n is None and p is not None for n, p in zip(nodes, c.nodes, strict=True)):
-            raise Unbounded("recursion over a value that the program builds")
+            raise Unbounded(BUILT)
         return Of(c.what, c.function, nodes)
     to = node(c.node)
     cases = tuple((k, rewrite(x, dim, node)) for k, x in c.cases)
@@ -218,8 +218,14 @@ def rewrite(c: Cost, dim: Callable[[Dim], Dim], node: Callable[[Path], Path | No
     return ByCase(to, cases)
 
 
+BUILT = (
+    "a recursion goes over a value that the program builds; it is bounded over parts of an argument"
+)
+
+
 class Unbounded(Exception):
-    """Nothing known at the call bounds what a function needs; the message says why."""
+    """Nothing known at the call bounds what a function needs; the message says why, and what would
+    give a bound."""
 
 
 def symbols(c: Cost) -> Iterator[str]:

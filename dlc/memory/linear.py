@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dlc.memory.cost import (
+    BUILT,
     NOTHING,
     ByCase,
     Bytes,
@@ -89,7 +90,7 @@ def _closed(needs: Needs, name: str, c: Cost, steps: Mapping[str, _Step]) -> Cos
     def close(c: Cost) -> Cost:
         if isinstance(c, Of):
             if c.nodes[0] is None:
-                raise Unbounded("recursion over a value that the program builds")
+                raise Unbounded(BUILT)
             s, nodes = steps[c.function], _nodes(needs, name, c.nodes[0])
             return _peak(s, nodes) if c.what == "peak" else repeat(nodes, s.left)
         if isinstance(c, Sum):

@@ -24,6 +24,10 @@ from dlc.memory.twin_state import Summary
 from dlc.ops.values import AdtValue, ListValue
 from dlc.typesys.types import AdtType
 
+_CHANGES = (
+    "a recursion changes the lengths of lists or the numbers that it hands down; it is bounded if "
+    "they stay as they are"
+)
 Status = Literal["exact", "bound", "unbounded"]
 
 
@@ -127,7 +131,7 @@ def _level(names: list[str], found: dict[str, Summary | Unbounded]) -> None:
     for function, name in (c for x in summaries for c in x.changing):
         x = summaries[names.index(function)]
         if name in symbols(x.peak) or name in symbols(x.left):
-            found.update(dict.fromkeys(names, Unbounded("a recursion whose lengths change")))
+            found.update(dict.fromkeys(names, Unbounded(_CHANGES)))
             return
     exact = all(x.exact for x in summaries)
     found.update((n, replace(x, exact=exact)) for n, x in zip(names, summaries, strict=True))

@@ -56,7 +56,7 @@ from dlc.memory.form import (
     View,
 )
 from dlc.memory.frame import LIST_HEADER, blocks, element_layout, record_bytes, statements, writes
-from dlc.memory.twin_state import FollowedList, State, Summary, by_case, joined
+from dlc.memory.twin_state import KEEPS, FollowedList, State, Summary, by_case, joined
 from dlc.typesys.dims import ZERO, Dim
 from dlc.typesys.types import AdtType, ListType
 
@@ -270,7 +270,7 @@ class _Twin:
     def list_push(self, s: ListPush) -> None:
         k = self.s.homes.get(s.list)
         if k is None or (length := self.s.lists[k].length) is None:
-            raise Unbounded("a list grows whose length only data decides")
+            raise Unbounded("a list grows that data has made as long as it is")
         self.s.lists[k].length = length + 1
         self.reach()
 
@@ -287,7 +287,7 @@ class _Twin:
     def list_copy(self, s: ListCopy) -> None:
         length = self.length(s.src)
         if length is None:
-            raise Unbounded("a list is copied whose length only data decides")
+            raise Unbounded("a list is copied that data has made as long as it is")
         self.reuses = self.reuses or s.reuse
         self.follow(s.dst, ZERO, s.type)
         self.take(bytes_of(LIST_HEADER))
@@ -426,9 +426,9 @@ class _Twin:
         made = [after.grown(l) for k, l in after.lists.items() if k not in starts]
         left = plus(after.heap, *made)
         if turns is None and (steps or left != NOTHING):
-            raise Unbounded("a loop without a known number of turns leaves something behind")
+            raise Unbounded(KEEPS)
         if any("turn." in n for d in steps.values() for n in d.symbols()):
-            raise Unbounded("a list grows by more and more")
+            raise Unbounded("a list grows in each turn of a loop by as much as others have grown")
         one = Dim.const(1)
         n = turns if turns is not None else one
         at: dict[str, Dim] = {}
@@ -477,7 +477,7 @@ class _Twin:
 
     def _recursive_call(self, s: Call, callee: BFunction, at: Cost) -> None:
         if any(d != Dim.sym(n) for d, n in zip(s.dims, callee.dims, strict=True)):
-            raise Unbounded("a recursion whose dims change")
+            raise Unbounded("a recursion changes its dims; it is bounded if they stay as they are")
         nodes: list[Path | None] = []
         for i, (a, p) in enumerate(_given(s, callee)):
             if isinstance(p.type, AdtType):
@@ -492,7 +492,7 @@ class _Twin:
                 if value != Dim.sym(name):
                     self.changing.add((callee.name, name))
         if not any(p is not None and len(p) > 1 for p in nodes):
-            raise Unbounded("a recursion that data decides")
+            raise Unbounded("a recursion does not go down to a part of an argument that is a tree")
         self.s.exact = self.s.exact and not any(p is not None and ELEMENT in p for p in nodes)
         peak, left = (Of(w, callee.name, tuple(nodes)) for w in ("peak", "left"))
         self.s.peak = most(self.s.peak, plus(at, self.s.used(), peak))

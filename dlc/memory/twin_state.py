@@ -8,6 +8,11 @@ from dlc.memory.cost import NOTHING, ByCase, Cost, Path, growth, most, plus
 from dlc.memory.form import Reg
 from dlc.typesys.dims import Dim
 
+KEEPS = (
+    "a loop that may turn any number of times keeps what its turns make; it is bounded as "
+    "`for i in 0..n`"
+)
+
 
 @dataclass(frozen=True)
 class Summary:

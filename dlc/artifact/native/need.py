@@ -50,6 +50,10 @@ from dlc.typesys.types import AdtType, ListType, Type, substitute_type
 
 EXACT, BOUND, UNBOUNDED = 0, 1, 2
 KINDS: Mapping[Status, int] = {"exact": EXACT, "bound": BOUND, "unbounded": UNBOUNDED}
+_TWICE = (
+    "a recursion visits a part of a tree more than once, or not of the first tree that it takes; "
+    "it is bounded if it goes down that one, to each part once"
+)
 GUESS = 1 << 16
 """Bytes that a guess has besides what the input's size suggests."""
 
@@ -84,10 +88,10 @@ def _entry_need(found: Needs, linear: Mapping[str, Cost], name: str) -> EntryNee
     if any(_holds_nodes(t) for t in fn.result_types) or any(
         _holds_nodes(p.type) for p in fn.params if p.mode == "inout"
     ):
-        return EntryNeed("unbounded", None, "a result is an algebraic value")
+        return EntryNeed("unbounded", None, "a result is a tree, or holds some")
     if any(True for _ in calls_of(need.peak)):
         if name not in linear:
-            return EntryNeed("unbounded", None, "a part of a value is visited more than once")
+            return EntryNeed("unbounded", None, _TWICE)
         return EntryNeed("bound", linear[name])
     if has_cases(need.peak):
         return EntryNeed("bound", _largest(need.peak))

@@ -111,6 +111,7 @@ def command(
         emit({"files": written, "seconds": {t.name: t.seconds for t in made.times}})
     elif out != "-":
         say("\n".join(f"wrote {w}" for w in written))
+        _remark(made)
     if time_passes and not as_json:
         _times(made.times, 0)
 
@@ -143,6 +144,13 @@ def _embedded(interface: Interface, arrays: Mapping[str, Any] | None) -> dict[st
         raise click.UsageError("--weights-mode embed needs the weights: --weights FILE")
     found = match(layout, arrays, fixed_dims(interface))
     return dict(found.dims)
+
+
+def _remark(made: Compilation) -> None:
+    """Which calls say a guess of their arena, and why."""
+    for name, memory in made.artifact.manifest.memory.items():
+        if memory.kind == "unbounded":
+            say(f"remark: nothing bounds the arena of `{name}`: {memory.reason or 'data decide'}")
 
 
 def _base(source: str) -> Path:

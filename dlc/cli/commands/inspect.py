@@ -155,7 +155,7 @@ def _needed(m: Memory, entry: str) -> None:
         click.echo(f"  needs  {m.bytes} bytes of arena")
         return
     if m.formula is None:
-        click.echo("  needs  arena that nothing bounds: its data decide")
+        click.echo(f"  needs  arena that nothing bounds: {m.reason or 'data decide'}")
         return
     most = "at most " if m.kind == "bound" else ""
     found = shown(m.formula)

@@ -52,7 +52,9 @@ def test_what_a_manifest_says(native: Artifact) -> None:
     assert entries["scale"]["parameters"][0] == {
         "name": "x", "type": "f32[N]", "mut": True, "set": None,
     }  # fmt: skip
-    assert entries["linear"]["memory"] == {"kind": "exact", "formula": "0", "bytes": None}
+    assert entries["linear"]["memory"] == {
+        "kind": "exact", "formula": "0", "bytes": None, "reason": None,
+    }  # fmt: skip
     assert entries["longer"]["memory"]["formula"] == "(chunks(len.xs+1, 4) - chunks(len.xs, 4))"
     assert entries["mirror"]["memory"] == {"kind": "unbounded", "formula": None, "bytes": None}
     assert x["weights"]["table"][0] == {

@@ -244,6 +244,28 @@ def test_compile_refuses(
     assert not list(tmp_path.iterdir())
 
 
+MANY = """
+export fn until(x: f32) -> List[f32]:
+    out: List[f32] = []
+    y = x
+    while y > 1.0:
+        y = y / 2.0
+        push(mut out, y)
+    return out
+"""
+
+
+def test_no_bound_has_a_reason(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "many.dl").write_text(MANY)
+    base = str(tmp_path / "many")
+    status, out, err = call(capsys, "compile", f"{base}.dl", "-o", base, "-O0")
+    reason = "a loop that may turn any number of times keeps what its turns make; it is bounded"
+    assert (status, out) == (0, "") and f"nothing bounds the arena of `until`: {reason}" in err
+    assert f"needs  arena that nothing bounds: {reason}" in call(capsys, "inspect", base)[1]
+    found = json.loads(call(capsys, "inspect", base, "--json")[1])
+    assert found["entries"][0]["memory"]["reason"].startswith(reason)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -217,7 +217,7 @@ fn @down(%n: i32) -> (i32) {
 }"""
     found = needs(bufferise(read_module(text)))
     assert found.of["down"].status == "unbounded"
-    with pytest.raises(Unbounded, match="data decides"):
+    with pytest.raises(Unbounded, match="does not go down"):
         found.evaluate("down", {"arg.n": 3}, [3])
 
 
