@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,9 @@ class Wanted:
 
 @click.command(help="Compile a program to an object, a library, a header, or a stage's text.")
 @click.argument("source")
-@click.option("-o", "--out", metavar="OUT", help="Where: the files' name without suffix, or `-`.")
+@click.option(
+    "-o", "--out", metavar="OUT", help="Where: a folder, the files' name without suffix, or `-`."
+)
 @click.option(
     "--emit", "kinds", metavar="KINDS",
     help="Comma-separated: obj, shared, static, header, exe, wasm, llvm, asm, ir:STAGE, spw; "
@@ -86,8 +89,7 @@ def command(
     if out == "-" and (wanted.roles or len(wanted.texts) != 1):
         raise click.UsageError("-o - is for one text: --emit llvm, asm or ir:STAGE")
     numbers = program.parse_bind(bind)
-    if source == "-" and out is None:
-        raise click.UsageError("a program from standard input has no name: give -o")
+    base = _base(source, out)
     checked = program.front(source)
     exports = list(dict.fromkeys(entries)) or None
     low = program.lowered(checked, numbers, exports)
@@ -103,7 +105,6 @@ def command(
         preset=preset, dense=dense,
     )  # fmt: skip
     made = build(program.program_of(checked, low, arrays), options)
-    base = _base(source) if out is None else Path(out)
     written = _write(made, wanted, base)
     if report is not None:
         written.append(_reported(made, report))
@@ -153,8 +154,12 @@ def _remark(made: Compilation) -> None:
             say(f"remark: nothing bounds the arena of `{name}`: {memory.reason or 'data decide'}")
 
 
-def _base(source: str) -> Path:
-    return Path(Path(source).stem)
+def _base(source: str, out: str | None) -> Path:
+    """The files' name without suffix: in a folder, that of the source."""
+    folder = out is None or out.endswith(("/", os.sep)) or Path(out).is_dir()
+    if folder and source == "-":
+        raise click.UsageError("a program from standard input has no name: give one, with -o")
+    return Path(out or "") / Path(source).stem if folder else Path(out or "")
 
 
 def _target(target: str, cpu: str) -> tuple[Where, str | None, str]:

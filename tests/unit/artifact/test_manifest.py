@@ -56,7 +56,10 @@ def test_what_a_manifest_says(native: Artifact) -> None:
         "kind": "exact", "formula": "0", "bytes": None, "reason": None,
     }  # fmt: skip
     assert entries["longer"]["memory"]["formula"] == "(chunks(len.xs+1, 4) - chunks(len.xs, 4))"
-    assert entries["mirror"]["memory"] == {"kind": "unbounded", "formula": None, "bytes": None}
+    assert entries["mirror"]["memory"] == {
+        "kind": "unbounded", "formula": None, "bytes": None,
+        "reason": "a result is a tree, or holds some",
+    }  # fmt: skip
     assert x["weights"]["table"][0] == {
         "name": "m.w", "dtype": "f32", "shape": ["m.O", "m.I"],
     }  # fmt: skip

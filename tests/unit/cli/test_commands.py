@@ -220,6 +220,17 @@ def test_compile_and_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert call(capsys, "inspect", str(tmp_path / "none"))[0] == 1
 
 
+def test_compile_into_a_folder(
+    capsys: pytest.CaptureFixture[str], kinds: str, tmp_path: Path
+) -> None:
+    (tmp_path / "is there ü").mkdir()
+    for out in ("is there ü", "new/"):
+        given = f"{tmp_path}/{out}"
+        args = ("compile", kinds, "-O", "0", "--emit", "ir:lower", "-o", given)
+        assert call(capsys, *args)[0] == 0
+        assert [p.name for p in Path(given).iterdir()] == ["kinds.lower.ir"]
+
+
 @pytest.mark.parametrize(
     "args",
     [
