@@ -41,6 +41,7 @@ class Classes:
     live: Liveness
     home: list[Class] = field(default_factory=list[Class])
     offset: list[Dim] = field(default_factory=list[Dim])
+    sizes: list[Dim] = field(default_factory=list[Dim])
 
     @staticmethod
     def of(n: Normal, live: Liveness) -> Classes:
@@ -57,7 +58,8 @@ class Classes:
         """A class of its own for the next value."""
         v = self.live.values[k]
         both = self.live.edges[k] | self.live.soft[k]
-        cls = Class([(k, ZERO)], 1 << k, both, self.n.kinds[v], _element(v.type), self.size_of(v))
+        self.sizes.append(self.size_of(v))
+        cls = Class([(k, ZERO)], 1 << k, both, self.n.kinds[v], _element(v.type), self.sizes[k])
         assert k == len(self.home)
         self.home.append(cls)
         self.offset.append(ZERO)
@@ -135,13 +137,17 @@ class Classes:
                 continue
             if simple:
                 return True
+            start = oj + shift
             for i, oi in ca.members:
-                if edges >> i & 1 and self._overlap(i, oi, j, oj + shift):
+                if edges >> i & 1 and self._overlap(i, oi, j, start):
                     return True
         return False
 
     def _overlap(self, i: int, oi: Dim, j: int, oj: Dim) -> bool:
-        si, sj = self.size_of(self.live.values[i]), self.size_of(self.live.values[j])
+        si, sj = self.sizes[i], self.sizes[j]
+        if oi.is_constant and oj.is_constant and si.is_constant and sj.is_constant:
+            start, other = oi.constant, oj.constant
+            return other < start + si.constant and start < other + sj.constant
         return not (oj.at_least(oi + si) or oi.at_least(oj + sj))
 
     def merge(self, a: int, b: int, delta: Dim = ZERO, exempt: int = 0) -> bool:

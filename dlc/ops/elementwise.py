@@ -133,7 +133,7 @@ class Elementwise(Card):
 
     def evaluate(self, run: Run, *args: Any) -> tuple[Any, ...]:
         if self._divides and args[1].dtype.kind in "iu" and not np.all(args[1]):
-            raise RunError("div_zero", f"`{self.name}`: division by zero")
+            raise RunError("div_zero", "division by zero")
         y = np.asarray(self._compute(*(numeric.widen(a) for a in args)))
         return (numeric.finish(y, run.op.results[0].tensor.dtype)[()],)
 
