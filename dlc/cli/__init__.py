@@ -7,9 +7,14 @@ import sys
 
 def main() -> None:
     """Entry point of the `dlc` script."""
-    from dlc.cli.app import run
+    try:
+        from dlc.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were imported
+        sys.stderr.write("interrupted\n")
+        status = 130
+    sys.exit(status)
 
 
 __all__ = ["main"]

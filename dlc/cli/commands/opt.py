@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(help="Run passes on a module in IR text and print the result.")
-@click.argument("file")
+@click.argument("file", required=False)
 @click.option("-p", "--passes", default="", help="Comma-separated names, in order. See --list.")
 @click.option("--list", "listing", is_flag=True, help="List the passes and end.")
 @click.option("--no-locations", is_flag=True, help="Print without source positions.")
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took.")
 @json_option
 def command(
-    file: str, passes: str, listing: bool, no_locations: bool, verify: bool, time_passes: bool,
+    file: str | None, passes: str, listing: bool, no_locations: bool, verify: bool, time_passes: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.autodiff.expand import differentiate
@@ -44,8 +44,10 @@ def command(
     names = [n.strip() for n in passes.split(",") if n.strip()]
     unknown = [n for n in names if n not in known]
     if unknown:
-        hint = "`dlc opt --list -` lists them"
+        hint = "`dlc opt --list` lists them"
         raise click.UsageError(f"no pass is called `{unknown[0]}`; {hint}")
+    if file is None:
+        raise click.UsageError("which FILE? `-` is standard input")
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         module = read_module(data.decode("utf-8"))

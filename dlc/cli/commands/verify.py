@@ -13,6 +13,7 @@ from dlc.cli.program import bind_option
 
 if TYPE_CHECKING:
     from dlc.artifact.python.net import Net
+    from dlc.check.program import Checked
     from dlc.driver.build import Program
     from dlc.driver.options import Options
 
@@ -53,17 +54,21 @@ def command(
     wanted = {name: options_of(name) for name in targets or default}
     if bisect and not isinstance(checked, OnnxModel):
         raise click.UsageError("--bisect follows the operators of an ONNX model")
+    if not isinstance(checked, OnnxModel):
+        numbers |= _drawn_consts(checked, names, numbers, seed)
     low = program.lowered(checked, numbers, names)
     made = program.program_of(checked, low)
     oracle = program.net_of(made, options_of("evaluate"))
     differ = False
+    fits: dict[str, dict[str, int]] = {}
     # Which of several wrong sizes of an ONNX model is found first is nobody's promise.
     strict = not isinstance(checked, OnnxModel)
     for target, options in wanted.items():
         net = _back_end(made, options, bool(targets))
         for name in names if net is not None else ():
             assert net is not None
-            c = _compared(oracle, net, Runs(name, target, runs, seed, weights, inputs, strict))
+            of = Runs(name, target, runs, seed, weights, inputs, strict)
+            c = _compared(oracle, net, of, fits.setdefault(name, {}))
             differ = differ or c.differs is not None
             _say(c, len(wanted) > 1, as_json)
     if isinstance(low, ImportedProgram) and isinstance(checked, OnnxModel):
@@ -119,11 +124,30 @@ def _back_end(made: Program, options: Options, asked: bool) -> Net | None:
         return None
 
 
-def _compared(oracle: Net, net: Net, of: Runs) -> Compared:
+def _drawn_consts(
+    checked: Checked, names: list[str], numbers: Mapping[str, int], seed: int
+) -> dict[str, int]:
+    """Numbers for the consts that have none, said."""
+    from dlc.cli.sizes import with_consts
+
+    drawn = with_consts(checked, names, numbers, seed)
+    if drawn:
+        told = ", ".join(f"{name} = {n}" for name, n in drawn.items())
+        say(f"drawn: {told} (--bind for others)")
+    return drawn
+
+
+def _compared(oracle: Net, net: Net, of: Runs, fit: dict[str, int]) -> Compared:
+    """All runs. Where drawn sizes are not what the program demands, one that fits is looked for
+    once, said, and kept in `fit`."""
     agreed, ended = 0, 0
     statuses: dict[str, None] = {}
     for at in range(of.seed, of.seed + of.runs):
-        found, status = _run(oracle, net, of, at)
+        found, status = _run(oracle, net, of, at, fit)
+        if status is not None and status.startswith("shape") and at == of.seed and not fit:
+            fit.update(_fitting(oracle, of, status))
+            if fit:
+                found, status = _run(oracle, net, of, at, fit)
         if found is not None:
             return Compared(of, agreed, ended, found, at)
         agreed, ended = agreed + 1, ended + (status is not None)
@@ -132,7 +156,31 @@ def _compared(oracle: Net, net: Net, of: Runs) -> Compared:
     return Compared(of, agreed, ended, statuses=tuple(statuses))
 
 
-def _run(oracle: Net, other: Net, of: Runs, seed: int) -> tuple[str | None, str | None]:
+def _fitting(oracle: Net, of: Runs, status: str) -> dict[str, int]:
+    """A size of weights with which the entry runs to its end, by the evaluator."""
+    import numpy as np
+
+    from dlc.cli.program import give_weights
+    from dlc.cli.random_inputs import sizes_of
+    from dlc.cli.sizes import fitting
+
+    if of.inputs or of.weights is not None:
+        return {}
+
+    def ends(sizes: dict[str, int]) -> str | None:
+        give_weights(oracle, None, of.seed, sizes)
+        return _called(oracle, of.entry, of.seed, ())[1]
+
+    sizes = sizes_of(oracle.interface, np.random.default_rng(of.seed))
+    found = fitting(oracle.interface, sizes, ends) or {}
+    for name, n in found.items():
+        say(f"{of.entry}: {name} = {n} from here on, as other sizes end with {status}")
+    return found
+
+
+def _run(
+    oracle: Net, other: Net, of: Runs, seed: int, fit: Mapping[str, int]
+) -> tuple[str | None, str | None]:
     """The first difference of one run, and the status if both ended with one."""
     import numpy as np
 
@@ -140,7 +188,7 @@ def _run(oracle: Net, other: Net, of: Runs, seed: int) -> tuple[str | None, str 
     from dlc.cli.program import give_weights, shown_sizes
     from dlc.cli.random_inputs import sizes_of
 
-    sizes = sizes_of(oracle.interface, np.random.default_rng(seed))
+    sizes = {**sizes_of(oracle.interface, np.random.default_rng(seed)), **fit}
     if of.inputs:
         values = _inputs(oracle, of.entry, seed, of.inputs)
         sizes |= shown_sizes(oracle, of.entry, values)

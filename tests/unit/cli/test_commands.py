@@ -184,6 +184,27 @@ def test_test_items(capsys: pytest.CaptureFixture[str], kinds: str) -> None:
     assert call(capsys, "test", kinds, "-k", "half", *ORACLE)[0] == 0
 
 
+def test_verify_picks_the_sizes_that_nobody_binds(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A const gets a number, and a weight the size that the program demands when it runs."""
+    const, sizes = tmp_path / "const.dl", tmp_path / "sizes.dl"
+    const.write_text(
+        "export fn twice[K: const](x: f32[N]) -> f32[N]:\n"
+        "    y = x\n    static for i in 0..K:\n        y = y + y\n    return y\n"
+    )
+    args = ("--runs", "2", "--target", "cpu")
+    status, out, err = call(capsys, "verify", str(const), *args)
+    assert (status, out) == (0, "twice: 2 runs agree\n") and "drawn: twice.K = " in err
+    assert call(capsys, "verify", str(const), *args, "--bind", "K=5")[2] == ""
+    sizes.write_text(
+        "model M[D]:\n    a: f32[9] ~ normal(1.0)\n    w: f32[D] ~ normal(1.0)\n\n"
+        "export fn f(m: M) -> f32[m.D]:\n    v: f32[m.D] = m.a\n    return v * m.w\n"
+    )
+    status, out, err = call(capsys, "verify", str(sizes), *args)
+    assert (status, out) == (0, "f: 2 runs agree\n") and "f: m.D = 9 from here on" in err
+
+
 def test_verify(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kinds: str, tmp_path: Path
 ) -> None:
