@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	$(PY) -m pip install --quiet --editable '.[test]'
 	touch $@
 
-demo: $(STAMP) ## real trees through a C program without Python, against numpy
+demo: $(STAMP) ## trains on real trees, then classifies in a C program without Python
 	$(PY) -m demo
 
 test: $(STAMP) ## all tests, the long ones included

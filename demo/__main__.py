@@ -2,7 +2,7 @@
 library a function comes from; then a C program without Python classifies functions of files that it
 has never seen.
 
-    python -m demo [SECONDS of training, 40]
+    python -m demo [SECONDS of training, 20]
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def c_program(base: Path) -> Path:
     return out
 
 
-def main(seconds: float = 40.0) -> int:
+def main(seconds: float = 20.0) -> int:
     start = time.monotonic()
     BUILD.mkdir(parents=True, exist_ok=True)
     data = trees.load(SIZES["V"])

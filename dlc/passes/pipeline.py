@@ -15,6 +15,7 @@ from dlc.passes.inline import inline_calls
 from dlc.passes.levels import batch_levels
 from dlc.passes.licm import hoist_invariants
 from dlc.passes.loops import canonicalise_loops
+from dlc.passes.parts import narrow_products
 
 INLINE = Pass("inline", "small and once-called functions into their callers", inline_calls)
 FOLD = Pass("fold", "constants, decided branches, exact algebra", fold_constants)
@@ -24,10 +25,11 @@ PRUNE = Pass("prune", "functions and types that nothing public reaches", prune)
 LICM = Pass("licm", "what a loop computes the same each turn", hoist_invariants)
 LOOPS = Pass("loops", "unchanged carries, loops without turns, equal branches", canonicalise_loops)
 LEVELS = Pass("levels", "recursion over structures level by level", batch_levels)
+PARTS = Pass("parts", "products of which a part is needed, or known earlier", narrow_products)
 GATHERS = Pass("gathers", "sums of gathered rows without copies of them", sum_gathered_rows)
 
 PASSES: dict[str, Pass] = {
-    p.name: p for p in (INLINE, FOLD, CSE, DCE, PRUNE, LICM, LOOPS, LEVELS, GATHERS)
+    p.name: p for p in (INLINE, FOLD, CSE, DCE, PRUNE, LICM, LOOPS, LEVELS, PARTS, GATHERS)
 }
 
 BEFORE_AUTODIFF: tuple[Pass, ...] = (
@@ -55,6 +57,7 @@ BATCHING: tuple[Pass, ...] = (
     LEVELS,  # after autodiff: a branch that is not taken must not reach a gradient
     PRUNE,
     FOLD,
+    PARTS,
     CSE,
     LICM,
     GATHERS,  # last: a loop over events is no batch

@@ -23,7 +23,7 @@ from dlc.lower.lowered import lower
 from dlc.memory.bufferise import bufferise
 from dlc.ops.verify import verify
 from dlc.passes.base import run_passes
-from dlc.passes.pipeline import AFTER_AUTODIFF, BEFORE_AUTODIFF
+from dlc.passes.pipeline import AFTER_AUTODIFF, BATCHING, BEFORE_AUTODIFF, PRUNE
 from dlc.targets.cpu.llvm import Options
 from dlc.targets.cpu.run import compile_module
 from tests.laws.doubling import doubled
@@ -83,11 +83,13 @@ def lowered(source: str) -> Module:
 
 
 def optimised(module: Module, seed: int) -> Module:
-    """Verified after every pass for some seeds, at the end for all: verifying takes long."""
+    """Verified after every pass for some seeds, at the end for all: verifying takes long. Every
+    second seed's recursions run level by level, as the CPU's do."""
     every = verify if seed % 4 == 0 else None
     module, _ = run_passes(module, BEFORE_AUTODIFF, verify=every)
     module = differentiate(module)
-    module, _ = run_passes(module, AFTER_AUTODIFF, verify=every)
+    batching = (*BATCHING, PRUNE) if seed % 2 else ()
+    module, _ = run_passes(module, (*AFTER_AUTODIFF, *batching), verify=every)
     verify(module)
     return module
 

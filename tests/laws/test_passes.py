@@ -50,7 +50,7 @@ def arguments(f: Function, rng: np.random.Generator) -> list[Any]:
     return out
 
 
-REASSOCIATING = ("levels", "gathers")
+REASSOCIATING = ("levels", "gathers", "parts")
 """Passes that may change the order of sums: same up to rounding, in f64."""
 
 
@@ -292,3 +292,43 @@ fn @f[N](%x: f32[N]) -> (f32[N]) {public=true} {
     x = np.array([-1.5, 0.0, 7.0], np.float32)
     for got in (run(module, "f", [x]), run(verify(after), "f", [x])):
         assert np.array_equal(got[0], x * x)
+
+
+def test_parts_of_products_are_products_of_parts() -> None:
+    """What the loop does not change is multiplied before it, and only the part that is read is
+    multiplied; a product that is read whole as well stays."""
+    text = """
+fn @f[X, Y, H](%w: f64[H, X + Y], %x: f64[X], %y0: f64[Y], %n: i32) -> (f64[Y]) {public=true} {
+  %z = const {value=0} : i32
+  %at = dim {dtype=dtype(i32), value=dim(X)} : i32
+  %r = for %z, %n, %y0
+    (%i: i32, %y: f64[Y]) {
+      %c = concat %x, %y {axis=0} : f64[X + Y]
+      %h = contract %w, %c {spec="hk,k->h"} : f64[H]
+      %t = tanh %h : f64[H]
+      %d = contract %t, %w {spec="h,hk->k"} : f64[X + Y]
+      %p = slice %d, %at {axis=0, in_bounds=true, size=dim(Y)} : f64[Y]
+      %e = contract %t, %w {spec="h,hk->k"} : f64[X + Y]
+      %q = slice %e, %z {axis=0, in_bounds=true, size=dim(Y)} : f64[Y]
+      %s = reduce %e {axes=[0], kind="sum"} : f64
+      %b = broadcast %s {shape=[dim(Y)]} : f64[Y]
+      %u = add %p, %q : f64[Y]
+      %v = add %u, %b : f64[Y]
+      yield %v
+    } : f64[Y]
+  return %r
+}
+"""
+    module = verify(read_module(text))
+    after = verify(PASSES["dce"].run(PASSES["licm"].run(PASSES["parts"].run(module))))
+    fn = after.functions["f"]
+    loop = next(op for op in fn.body.ops if op.name == "for")
+    assert [op.name for op in fn.body.ops].count("contract") == 1
+    inside = [op for op in loop.regions[0].ops if op.name == "contract"]
+    assert [str(op.result.tensor.shape[0]) for op in inside] == ["H", "Y", "X+Y"]
+    assert not any(op.name == "concat" for op in loop.regions[0].ops)
+    rng = np.random.default_rng(5)
+    args = [0.3 * rng.normal(size=(3, 5)), rng.normal(size=3), rng.normal(size=2)]
+    for n in (0, 1, 4):
+        (want,), (got,) = (run(m, "f", [*args, n]) for m in (module, after))
+        assert np.allclose(want, got, rtol=1e-12, atol=1e-12)
