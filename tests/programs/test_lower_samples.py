@@ -19,6 +19,7 @@ from dlc.ir.printer import print_module
 from dlc.ir.reader import read_module
 from dlc.lower.lowered import Lowered, lower
 from dlc.ops.verify import verify
+from dlc.passes.pipeline import AFTER_AUTODIFF, BATCHING, BEFORE_AUTODIFF, PRUNE
 from dlc.resources import std_folder
 from dlc.typesys.interface_json import from_json, to_json
 from dlc.typesys.surface import Function
@@ -328,3 +329,20 @@ def test_bound_consts_choose_instances(monkeypatch):
     assert e.value.diagnostics[0].code == "E0601"
     made: Module = lower(checked, consts={"beam": {"K": 2}}).module
     assert "K" not in made.functions["beam"].dims
+
+
+@pytest.mark.parametrize(
+    "name", [n if n == "treelstm" else pytest.param(n, marks=pytest.mark.full) for n in NAMES]
+)
+def test_samples_after_every_pass(name):
+    """Every function verifies, and its text reads back as it was."""
+    module = sample(name).module
+    steps = [p.run for p in BEFORE_AUTODIFF]
+    steps += [differentiate, *(p.run for p in (*AFTER_AUTODIFF, *BATCHING, PRUNE))]
+    seen = ""
+    for step in steps:
+        module = verify(step(module))
+        text = print_module(module)
+        if text != seen:
+            assert print_module(read_module(text)) == text
+            seen = text
