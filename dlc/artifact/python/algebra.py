@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -66,6 +66,13 @@ class Value:
 
     def __repr__(self) -> str:
         return _printed(self)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: it never changes."""
+        return self
 
     def __reduce__(self) -> Any:
         raise TypeError(f"a {self.type_name} is made by a program that is loaded: pickle its parts")

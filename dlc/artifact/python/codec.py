@@ -412,7 +412,7 @@ def _opener(
 
     def open_(what: str, x: Any) -> tuple[int, Leaves]:
         if not isinstance(x, Value) or x.type_name != name:
-            raise TypeError(f"`{what}` must be a {name}, not {_kind(x)}")
+            raise TypeError(f"`{what}` must be {article(name)}, not {_kind(x)}")
         number = numbers.get(x.constructor)
         if number is None or len(x.fields) != len(codecs[number]):
             raise TypeError(f"`{what}`: no constructor of this {name} is {x.constructor}")
@@ -443,7 +443,12 @@ def _closer(
 
 
 def _kind(x: Any) -> str:
-    return "None" if x is None else f"a {type(x).__name__}"
+    return "None" if x is None else article(type(x).__name__)
+
+
+def article(name: str) -> str:
+    """`an int`, `a Tree`."""
+    return f"{'an' if name[:1] in 'AEIOaeio' else 'a'} {name}"
 
 
 # -- what users may give for a structure

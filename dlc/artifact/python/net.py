@@ -254,7 +254,7 @@ class Net:
             if len(hits) != 1:
                 names = ", ".join(hits or self._layout.dims)
                 raise TypeError(f"{call}: {name} is {'one of' if hits else 'none of'} {names}")
-            out[hits[0]] = int(n)
+            out[hits[0]] = whole_number(f"{call}: {name}", n)
         return out
 
     # -- files
@@ -283,7 +283,8 @@ class Net:
         """A net that is on disk is pickled as its path and hash."""
         a = self.artifact
         if a.path is None or self._saved is None:
-            raise pickle.PicklingError("save this net first: it is pickled as a path and a hash")
+            how = "save this net first: it is pickled, and copied, as a path and a hash"
+            raise pickle.PicklingError(how)
         now = self._with_weights()
         if now.contents.get("weights") != a.contents.get("weights"):
             raise pickle.PicklingError("the parameters have changed: save this net again")

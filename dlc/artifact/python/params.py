@@ -95,11 +95,12 @@ class Params:
     # -- as a mapping
 
     def __getitem__(self, name: str) -> Array:
+        full = name
         if name not in self._views and len(self._sets) == 1:
-            name = f"{self._sets[0]}.{name}"
-        if name not in self._views:
+            full = f"{self._sets[0]}.{name}"
+        if full not in self._views:
             raise KeyError(f"{name}: there is {', '.join(self._views)}")
-        return self._views[name]
+        return self._views[full]
 
     def __setitem__(self, name: str, value: Any) -> None:
         view = self[name]

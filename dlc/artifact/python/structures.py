@@ -53,7 +53,7 @@ class Graph:
         return len(self.src)
 
     def __repr__(self) -> str:
-        return f"Graph({self.nodes} nodes, {self.arcs} arcs)"
+        return f"Graph({self.nodes} nodes, {self.arcs} {'arc' if self.arcs == 1 else 'arcs'})"
 
 
 class Segs:

@@ -179,6 +179,8 @@ def _converted(what: str, verb: str, d: DType, raw: Array) -> Array:
 
 
 def _out_of_range(what: str, verb: str, d: DType, worst: object) -> str:
+    if isinstance(worst, int) and abs(worst) >= 10**30:
+        worst = f"a number of {worst.bit_length()} bits"
     return f"`{what}` must {verb} {d}: {worst} is out of range"
 
 

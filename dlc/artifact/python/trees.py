@@ -19,8 +19,10 @@ from dlc.artifact.python.codec import LeafPlan, NodePlan, Plan
 from dlc.artifact.python.errors import StructureError
 from dlc.targets.cpu.schema import Leaf
 
+MAX_NODES = 2**31 - 1
 SUSPICIOUS = 1 << 20
-"""A value of more nodes than this is looked through for one that contains itself."""
+"""A value of more nodes than this is looked through for one that contains itself, and for parts
+that stand in so many places that all together are too many."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +120,23 @@ def _is_number(p: Plan) -> bool:
 
 
 def _refuse_cycle(what: str, root: Value) -> None:
-    """Raises StructureError if a node lies below itself."""
+    """Raises StructureError if a node lies below itself, or if there are too many nodes, those of
+    a shared part counted everywhere."""
     on_path: set[int] = set()
-    done: set[int] = set()
+    sizes: dict[int, int] = {}
     work: list[tuple[Value, bool]] = [(root, False)]
     while work:
         x, leaving = work.pop()
         if leaving:
             on_path.discard(id(x))
-            done.add(id(x))
+            size = 1 + sum(sizes[id(y)] for y in x.fields if isinstance(y, Value))
+            sizes[id(x)] = size = min(size, 2 * MAX_NODES)
+            if size > MAX_NODES:
+                text = f"`{what}` has more than {MAX_NODES} nodes, shared parts counted everywhere"
+                raise StructureError(text, status="struct")
         elif id(x) in on_path:
             raise StructureError(f"`{what}` contains itself", status="struct")
-        elif id(x) not in done:
+        elif id(x) not in sizes:
             on_path.add(id(x))
             work.append((x, True))
             work += [(y, False) for y in x.fields if isinstance(y, Value)]

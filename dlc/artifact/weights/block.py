@@ -155,6 +155,8 @@ def fixed_dims(interface: Interface) -> dict[str, int]:
 
 def aligned_bytes(n: int) -> Array:
     """`n` bytes at a multiple of 64, not initialised."""
+    if n > 2**62:
+        raise MemoryError(f"the weights take {n} bytes")
     raw = np.empty(n + ALIGN, np.uint8)
     at = -raw.ctypes.data % ALIGN
     return raw[at : at + n]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @click.option("--time-passes", is_flag=True, help="Say how long each pass took.")
 @json_option
 def command(
-    file: str | None, passes: str, listing: bool, no_locations: bool, verify: bool, time_passes: bool,
-    as_json: bool,
+    file: str | None, passes: str, listing: bool, no_locations: bool, verify: bool,
+    time_passes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     from dlc.autodiff.expand import differentiate
     from dlc.ir.printer import print_module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 import threading
@@ -164,7 +165,7 @@ def test_wrong_types_are_named(net: Net) -> None:
         net.scale(frozen, 2.0)
     with pytest.raises(ValueError, match="not dense"):
         net.scale(np.ones(4, F)[::2], 2.0)
-    with pytest.raises(TypeError, match="`t` must be a Tree, not a int"):
+    with pytest.raises(TypeError, match="`t` must be a Tree, not an int"):
         net.mirror(3)
     with pytest.raises(TypeError, match=r"`g` must be a dlc.Graph"):
         net.inflow(([0], [1]), np.ones((2, 2), F))
@@ -202,6 +203,32 @@ def test_failures_of_the_program_have_a_place(net: Net) -> None:
     strange.dst[0] = 3
     with pytest.raises(BoundsError):
         net.inflow(strange, np.ones((3, 1), F))
+
+
+def test_too_many_places_of_shared_parts(net: Net) -> None:
+    tree = net.types.Tree
+    t = tree.Leaf(1)
+    for _ in range(60):
+        t = tree.Node(t, t)
+    with pytest.raises(StructureError, match="more than 2147483647 nodes, shared parts counted"):
+        net.mirror(t)
+
+
+def test_trees_are_copied_as_themselves(net: Net) -> None:
+    t = net.types.Tree.Node(net.types.Tree.Leaf(1), net.types.Tree.Leaf(2))
+    assert copy.copy(t) is t and copy.deepcopy([t])[0] is t
+    with pytest.raises(pickle.PicklingError, match="save this net first"):
+        copy.copy(net)
+
+
+def test_sizes_are_whole_numbers(net: Net) -> None:
+    for size in (3.0, True, "3", None):
+        with pytest.raises(TypeError, match="init: O must be a whole number"):
+            net.init(0, O=size, I=2)  # type: ignore[arg-type]
+    with pytest.raises(MemoryError):
+        net.init(0, O=2**31 - 1, I=2**31 - 1)
+    with pytest.raises(KeyError, match=r"'m\.u: there is m\.w"):
+        net.params["m.u"]
 
 
 def test_a_value_that_contains_itself(net: Net) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from dlc.cli import main
 from dlc.cli.app import COMMANDS, run
 
 KINDS = """
@@ -299,6 +300,18 @@ def test_weights_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert call(capsys, "inspect", str(tmp_path / "bad.npz"))[0] == 1
 
 
+def test_interrupted_while_modules_are_imported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dlc.cli.app.run", interrupted)
+    with pytest.raises(SystemExit) as e:
+        main()
+    assert e.value.code == 130 and capsys.readouterr() == ("", "interrupted\n")
+
+
 def test_opt(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "m.ir"
     path.write_bytes(b"\xff\xfe")
@@ -309,7 +322,8 @@ def test_opt(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     found = json.loads(out)
     assert [p["pass"] for p in found["passes"]] == ["fold", "dce"] and "@f" in found["module"]
     assert call(capsys, "opt", "-p", "nope", str(path))[0] == 2
-    status, out, _ = call(capsys, "opt", "--list", "-", "--json")
+    assert call(capsys, "opt", "-p", "dce")[0] == 2
+    status, out, _ = call(capsys, "opt", "--list", "--json")
     assert status == 0 and {"pass", "line"} == set(json.loads(out.splitlines()[0]))
 
 
