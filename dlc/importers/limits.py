@@ -83,11 +83,14 @@ class Budget:
             ).with_help("raise the limit `window` if you trust the file")
 
     def check_size(self, t: TensorType) -> None:
-        """Raises E0702 for a tensor that is larger than allowed, as far as its dims are known."""
+        """Raises E0702 for a tensor that is larger than allowed, as far as its dims are known, and
+        E0707 for a negative size."""
         count = 1
         for d in t.shape:
             if not d.is_constant:
                 continue
+            if d.constant < 0:
+                raise refuse("E0707", f"a size of {d}")
             count *= d.constant
             if d.constant >= 1 << 31:
                 raise refuse("E0702", f"a tensor {t} has an axis of {d}; below 2**31 are supported")

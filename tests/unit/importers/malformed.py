@@ -261,6 +261,21 @@ KINDS: dict[str, tuple[Make, str]] = {
     "product of shapes that don't fit": (_one("MatMul", {"a": [2, 3], "b": [4, 5]}), "E0707"),
     "reshape to another size": (
         _one("Reshape", {"x": [2, 3], "s": np.array([7], I)}), "E0707"),
+    "a negative size": (_one("ConstantOfShape", {"s": np.array([2, -1])}), "E0707"),
+    "a negative size to resize to": (
+        lambda: model(
+            [node("Resize", "x - - s", "y")], [info("x", [1, 1, 2, 2])], [info("y", None)],
+            {"s": np.array([1, 1, 2, -2])},
+        ).SerializeToString(), "E0707",
+    ),
+    "a window of billions": (_one("LRN", {"x": [1, 3, 2, 2]}, size=1 << 33), "E0702"),
+    "a vector where a matrix is needed": (
+        _one("RotaryEmbedding", {"x": [1, 2, 4], "c": [4], "s": [4]}, 23, num_heads=1), "E0707"
+    ),
+    "peepholes of no direction": (
+        _one("LSTM", {"x": [2, 1, 3], "w": [1, 8, 3], "r": [1, 8, 2], "b": [1, 16], "l": [1],
+                      "h": [1, 1, 2], "c": [1, 1, 2], "p": [6]}, hidden_size=2), "E0707"
+    ),
     "two open sizes": (_one("Reshape", {"x": [2, 3], "s": np.array([-1, -1], I)}), "E0707"),
     "an axis that isn't there": (_one("Softmax", {"x": [2, 3]}, axis=5), "E0707"),
     "no permutation": (_one("Transpose", {"x": [2, 3]}, perm=[0, 0]), "E0707"),
