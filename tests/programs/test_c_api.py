@@ -78,6 +78,22 @@ def test_under_valgrind(zoo: Path, name: str) -> None:
     run(program, "valgrind", "-q", "--error-exitcode=9", "--leak-check=full")
 
 
+def test_hostile_structures(tmp_path: Path) -> None:
+    from dlc.driver.python import build as compiled
+
+    path = HERE / "hostile.dl"
+    contents = compiled(path, options=options(prefix="net")).artifact.contents
+    (tmp_path / "net.h").write_bytes(contents["header"])
+    (tmp_path / "net.o").write_bytes(contents["object"])
+    for standard in STANDARDS:
+        program = compile_(tmp_path, HERE / "hostile.c", standard)
+    done = subprocess.run([program, "20000"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 7, done.stdout
+    if shutil.which("valgrind"):
+        command = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", program, "300"]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
 def test_every_arena_size(zoo: Path) -> None:
     assert run(compile_(zoo, HERE / "arenas.c")) == "1 1\n"
 

@@ -85,7 +85,13 @@ def check_indices(b: Body, s: Tensor, index: View, bound: Value) -> None:
     with f.when(f.load("i1", bad)), f.loop(0, n, name="index") as loop:
         x = load_index(b, index, at, loop.index)
         ok = f.icmp("ult", x, bound)
-        b.check(ok, "bounds", s.loc, x, bound, "index out of range")
+        b.check(ok, "bounds", s.loc, x, bound, _of(b, index, "index out of range"))
+
+
+def _of(b: Body, view: View, text: str) -> str:
+    """The message about an array, which is named if it is a parameter of the function."""
+    name = next((p.name for p in b.fn.params if p.reg == view.place), "")
+    return f"{name}: {text}" if name else text
 
 
 def emit_check_segments(b: Body, s: Tensor) -> None:
@@ -95,13 +101,34 @@ def emit_check_segments(b: Body, s: Tensor) -> None:
     f = b.f
     n, items = b.dim(starts.shape[0]), b.dim(dim_of(s, "items"))
     at = b.address(starts)
-    b.check(f.icmp("sgt", n, 0), "struct", s.loc, 0, 1, "segments without a start")
+    b.check(f.icmp("sgt", n, 0), "struct", s.loc, 0, 1, _of(b, starts, "segments without a start"))
     first = load_index(b, starts, at, f.index(0))
-    b.check(f.icmp("eq", first, 0), "struct", s.loc, first, 0, "the first segment's start")
+    b.check(
+        f.icmp("eq", first, 0),
+        "struct",
+        s.loc,
+        first,
+        0,
+        _of(b, starts, "the first segment's start"),
+    )
     with f.loop(1, n, name="segment") as loop:
         before = load_index(b, starts, at, f.sub(loop.index, 1))
         this = load_index(b, starts, at, loop.index)
         ok = f.icmp("sle", before, this)
-        b.check(ok, "struct", s.loc, f.sub(loop.index, 1), 0, "a segment ends before it starts")
+        b.check(
+            ok,
+            "struct",
+            s.loc,
+            f.sub(loop.index, 1),
+            0,
+            _of(b, starts, "a segment ends before it starts"),
+        )
     last = load_index(b, starts, at, f.sub(n, 1))
-    b.check(f.icmp("eq", last, items), "struct", s.loc, last, items, "the last segment's end")
+    b.check(
+        f.icmp("eq", last, items),
+        "struct",
+        s.loc,
+        last,
+        items,
+        _of(b, starts, "the last segment's end"),
+    )
