@@ -149,6 +149,8 @@ PRODUCTS = [
     Case("eigh", "a: f32[N, N]", "(f32[N], f32[N, N], f32[N, N])",
          "decomposed(a)", lambda a: (np.linalg.eigvalsh(a), a, np.eye(4)), {"N": 4},
          {"a": definite(4)}, smooth=False),
+    Case("eigh_rule", "a: f32[N, N], g: f32[N, N]", "f32[N, N]", "slope_of_product(a, g)",
+         lambda a, g: (g + g.T) / 2, {"N": 4}, {"a": definite(4)}, smooth=False),
     Case("einsum", "x: f32[B, I, J], y: f32[J, K]", "f32[B, K, I]", 'einsum("bij,jk->bki", x, y)',
          lambda x, y: (x @ y).transpose(0, 2, 1), {"B": 2, "I": 3, "J": 4, "K": 2}),
 ]  # fmt: skip
@@ -277,6 +279,10 @@ fn eigenvalues(x: f32[N, N]) -> f32[N]:
 fn decomposed(a: f32[N, N]) -> (f32[N], f32[N, N], f32[N, N]):
     w, u = eigh(a)
     return w, u @ diag(w) @ u.T, u.T @ u
+fn slope_of_product(a: f32[N, N], g: f32[N, N]) -> f32[N, N]:
+    w, u = eigh(a)
+    s = 0.5 * (g + g.T)
+    return eigh_rule(a, sum(u.T @ s @ u * eye(N), 1), 2.0 * s @ u @ diag(w))
 fn two(k: Key) -> f32[2]:
     a, b = split(k)
     return [uniform(a), uniform(b)]
