@@ -118,6 +118,8 @@ class Machine:
         op = ins.op if ins is not None else a.code.end
         if isinstance(e, DimError):
             e = RunError("shape", str(e))
+        if isinstance(e, MemoryError):
+            e = RunError("arena", "out of memory")
         if isinstance(e, RunError):
             e.loc, e.calls = op.loc, tuple(self.calls)
             return e

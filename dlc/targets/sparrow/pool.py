@@ -10,10 +10,16 @@ from dataclasses import dataclass, field, replace
 from dlc.isa.machine import Engine, Machine
 from dlc.isa.program import Program
 
-LIMIT = 1 << 30
+LIMIT = 1 << 32
 """Bytes that a machine may have."""
+OTHERS = 1 << 24
+"""Bytes of it for spaces that a program has without asking."""
+DEEPEST = 1 << 28
+"""Bytes of STACK that a machine may have: recursion without an end stops there."""
 MOST = 2
 """Machines that are kept."""
+LARGEST = 1 << 28
+"""Bytes of a machine that is kept: a new one costs less than to clear more than that."""
 
 
 @dataclass(eq=False)
@@ -39,8 +45,9 @@ class Pool:
         try:
             yield machine
         finally:
-            with self.lock:
-                self.free = [(engine, machine), *self.free[: MOST - 1]]
+            if sum(machine.program.memories.values()) <= LARGEST:
+                with self.lock:
+                    self.free = [(engine, machine), *self.free[: MOST - 1]]
 
     def grown(self, program: Program) -> Program:
         """The program with as much memory as an earlier call needed."""
@@ -48,11 +55,17 @@ class Pool:
             least = {s: max(n, self.needed.get(s, 0)) for s, n in program.memories.items()}
         return replace(program, memories=least)
 
-    def grow(self, program: Program) -> Program:
-        """The program with four times as much DRAM and STACK, from now on for every call."""
+    def grow(self, program: Program, space: str) -> Program | None:
+        """The program with four times as much of a space, from now on for every call; with what is
+        left where that is less, None where it is nearly nothing."""
+        size = program.memories.get(space, 0)
+        left = LIMIT - sum(program.memories.values()) - OTHERS
+        most = min(size + left, DEEPEST if space == "STACK" else LIMIT - OTHERS - DEEPEST)
+        larger = min(4 * size, most // 64 * 64)
+        if 4 * larger < 5 * size:
+            return None
         with self.lock:
-            for space in ("DRAM", "STACK"):
-                self.needed[space] = 4 * program.memories.get(space, 0)
+            self.needed[space] = larger
         return self.grown(program)
 
     def _taken(self, program: Program, engine: Engine) -> Machine | None:

@@ -17,7 +17,6 @@ from dlc.isa.layout import SPACE_SHIFT, D, S
 from dlc.isa.machine import FUEL, Engine, Machine, Run
 from dlc.isa.program import Program
 from dlc.isa.state import read_packed
-from dlc.targets.sparrow.pool import LIMIT
 from dlc.targets.sparrow.program import SparrowEntry, SparrowProgram
 from dlc.targets.sparrow.values import Full, Store, closed, get, put
 from dlc.typesys.dtypes import I64
@@ -93,20 +92,20 @@ def run_entry(
                 call = _Call(compiled, described, machine, values, env, held)
                 return call.run(preset, fuel, trace)
         except (Full, _Short) as e:
-            more = sum(3 * program.memories.get(s, 0) for s in ("DRAM", "STACK"))
-            if sum(program.memories.values()) + more > LIMIT:
+            larger = compiled.pool.grow(program, e.space if isinstance(e, _Short) else "DRAM")
+            if larger is None:
                 if isinstance(e, _Short):
                     raise e.failure from None
                 raise SparrowError("arena", "", 0, 0, 0, 0, "the machine is too small") from None
-            program = compiled.pool.grow(program)
+            program = larger
 
 
 class _Short(Exception):
-    """The machine's memory was too small."""
+    """A space of the machine was too small."""
 
-    def __init__(self, failure: SparrowError) -> None:
+    def __init__(self, failure: SparrowError, space: str) -> None:
         super().__init__()
-        self.failure = failure
+        self.failure, self.space = failure, space
 
 
 def _resident(
@@ -275,7 +274,7 @@ class _Call:
                 self._told(site.want), site.message,
             )  # fmt: skip
             if site.status == "arena":
-                raise _Short(error)
+                raise _Short(error, "DRAM")
             raise error
         mnemonic = self.machine.text[run.word].instruction.mnemonic
         status = _STATUS.get(run.trap or "")
@@ -288,7 +287,7 @@ class _Call:
         doc = next(t.doc for t in self.machine.isa.traps if t.name == run.trap)
         error = SparrowError(status, file, line, column, *self._bad_index(run), doc)
         if status == "arena":
-            raise _Short(error)
+            raise _Short(error, "STACK" if run.trap == "stack_overflow" else "DRAM")
         raise error
 
     def _bad_index(self, run: Run) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from dlc.isa.machine import Machine
 from dlc.isa.spw import write_program
 from dlc.ops.values import AdtValue
 from dlc.targets.sparrow import SparrowError, SparrowOptions, run_entry
+from dlc.targets.sparrow.pool import DEEPEST, LIMIT, Pool
 from tests.unit.targets.cpu.emit.test_programs import FOLDER
 from tests.unit.targets.sparrow.agreement import compiled, main
 
@@ -108,6 +109,50 @@ def test_memory_grows_until_the_call_has_enough() -> None:
     x = np.ones(100, np.float32)
     assert run_entry(program, "main", [x, np.int32(500)]).results == (100,)
     assert run_entry(program, "main", [x, np.int32(2)]).results == (100,)
+
+
+DEEP = """
+fn @f(%n: i32) -> (i32) {
+  %none = const {value=0} : i32
+  %end = eq %n, %none : bool
+  %y = if %end
+    () {
+      yield %none
+    }
+    () {
+      %one = const {value=1} : i32
+      %less = sub %n, %one : i32
+      %x = call %less {fn="f", dims=[]} : i32
+      %z = add %x, %one : i32
+      yield %z
+    } : i32
+  return %y
+}
+fn @main(%n: i32) -> (i32) {entry=true} {
+  %y = call %n {fn="f", dims=[]} : i32
+  return %y
+}
+"""
+
+
+def test_only_what_is_short_grows() -> None:
+    """A deep recursion takes STACK, and DRAM stays as it was."""
+    program = compiled(DEEP)
+    assert run_entry(program, "main", [np.int32(200_000)]).results == (200_000,)
+    assert [*program.pool.needed] == ["STACK"]
+
+
+def test_memory_ends_at_the_limit() -> None:
+    program = compiled(GROWING).program
+    pool, steps = Pool(), 0
+    while (larger := pool.grow(program, "DRAM")) is not None:
+        assert sum(larger.memories.values()) <= LIMIT
+        program, steps = larger, steps + 1
+    assert steps <= 6 and program.memories["DRAM"] > 0.9 * LIMIT
+    deep = compiled(GROWING).program
+    while (larger := pool.grow(deep, "STACK")) is not None:
+        deep = larger
+    assert deep.memories["STACK"] == DEEPEST
 
 
 def test_a_frame_that_the_scratchpad_has_no_room_for_lies_in_dram() -> None:
