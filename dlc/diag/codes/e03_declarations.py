@@ -117,8 +117,8 @@ CODES: tuple[Code, ...] = (
         "E0339",
         "two parameter sets of one name",
         "An artefact has one set of parameters for each name of a model parameter of its exports; "
-        "one name is one set, of one type. Sizes count as well: a set that has the sizes of another "
-        "parameter takes them from it, `a: Net[m.I, m.H]`.",
+        "one name is one set, of one type. Sizes count as well: a set that has the sizes of "
+        "another parameter takes them from it, `a: Net[m.I, m.H]`.",
         bad=_NET + "model Other[X]:\n    b: f32[X] ~ zeros()\n"
         "export fn f(m: Net) -> f32:\n    return sum(m.w)\n"
         "export fn g(m: Other) -> f32:\n    return sum(m.b)\n",
