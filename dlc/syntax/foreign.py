@@ -92,6 +92,17 @@ def of_sign(
         return "an arm of a `match` is `Variant(fields):`, and its statements are a line below"
     if kind == "IN" and head not in ("FOR", "STATIC"):
         return "`in` belongs to `for`; `any(xs == x)` looks for a value in a tensor"
+    if head in ("FN", "EXPORT", "TYPE") and last == "NAME" and before is not None:
+        if token.text == "<":
+            return f"what a type holds stands in square brackets: `{before.text}[…]`"
+        if kind == "LPAR":
+            return f"dims stand in square brackets: `{before.text}[…]`"
+    if head in ("FN", "EXPORT") and (last, kind) == ("RSQB", "LSQB"):
+        return "the dims of a tensor stand together: `f32[N, M]`"
+    if kind == "DOT" and head in ("IMPORT", "FROM"):
+        return "modules have names without points: `from nn import Linear`"
+    if kind == "STAR" and head == "FROM":
+        return "the names are listed: `from nn import GRU, gru`"
     if kind == "COMMA" and head in ("FN", "EXPORT") and last not in ("LPAR", "COMMA"):
         return "several results stand in parentheses: `-> (f32, f32)`"
     if kind in ("TYPE", "MODEL") and last == "EXPORT":

@@ -302,6 +302,10 @@ class Lexer:
             self._span(line_start, start),
         )
         open_at = self.blocks[-1].indent
+        form = _form_of_block(self.blocks[-1].head, head)
+        if form is not None:
+            self._report(found.with_help(form))
+            return
         note = f"the lines of this block are indented by {open_at} spaces, this one by {indent}"
         edit = Edit(self._span(line_start, start), " " * open_at)
         found = found.with_note(note).with_help(f"indent it by {open_at} spaces", edit)
@@ -466,6 +470,15 @@ class Lexer:
             return end
         self._report(characters.unexpected(char, self._span(pos, end)))
         return end
+
+
+def _form_of_block(block: str, head: Token | None) -> str | None:
+    """What a line that seems to open a block should be, where no block of its kind exists."""
+    if block == "MATCH" and head is not None and head.kind in ("NUMBER", "MINUS", "STRING"):
+        return "an arm is a variant, `Node(left, right):`; `if n == 0:` compares numbers"
+    if head is not None and head.kind == "TYPE":
+        return "the form is `type Point = Point(x: f32, y: f32)`; a record of weights is a `model`"
+    return None
 
 
 def _short(text: str) -> str:

@@ -84,6 +84,11 @@ def shapes_clash(
     found = found.with_note(
         "shapes are aligned at the right; a dim must be the same on both sides, or be written 1"
     )
+    s, t = one.type, other.type
+    if op == "`*`" and isinstance(s, Tensor) and isinstance(t, Tensor):
+        if s.rank == 2 and t.shape and s.shape[1] == t.shape[0]:
+            product = f"`{texts[0]} @ {texts[1]}` is the matrix product"
+            return found.with_help(product, Edit(span, "@"))
     return _column_help(b, found, vals, texts, c)
 
 

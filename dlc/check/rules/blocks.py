@@ -164,7 +164,7 @@ def _variants(
         found = error(
             "E0415", f"only an algebraic value is matched, this is {b.show(t)}", subject.span
         )
-        b.report(found.with_help("`if` compares numbers"))
+        b.report(found.with_help(f"`if {subject.span.text} == …:` compares numbers"))
     return None
 
 

@@ -49,6 +49,10 @@ def number(b: Body, node: tree.Number, want: Type | None) -> Val:
 
 def string(b: Body, node: tree.String, want: Type | None) -> Val:
     found = error("E0328", "a text is only an argument for a `const` parameter", node.span)
+    line = node.span.source.line_text(node.span.line).lstrip()
+    if line.startswith("assert("):
+        text = 'without parentheses: `assert x > 0.0, "what must hold"`'
+        return b.fail(found.with_help(text))
     return b.fail(found.with_note("the language has no texts at run time"))
 
 
