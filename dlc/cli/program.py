@@ -217,6 +217,9 @@ def give_weights(
         net.init(seed, dims=sizes)
     except WeightsError as e:
         raise click.ClickException(f"{e} (--weights FILE)") from None
+    except TypeError as e:
+        # A size that is unknown, bound already, or no size.
+        raise click.UsageError(f"--bind: {str(e).removeprefix('init: ')}") from None
     except MemoryError:
         say("dlc: the weights do not fit into memory")
         raise Outcome(EXIT_LIMIT) from None

@@ -252,6 +252,8 @@ def test_compiled_programs(capsys: Capture, tmp_path: Path) -> None:
     assert status == 1 and "error[BOUNDS]" in err and "treelstm.dl:18:36" in err
     assert call(capsys, "sim", f"{out}.spw", *given, "--fuel", "100")[0] == 3
     assert call(capsys, "sim", f"{out}.spw", "--entry", "logit")[0] == 2
+    status, _, err = call(capsys, "sim", f"{out}.spw", *given, "--bind", "nosuch=3")
+    assert status == 2 and "--bind: nosuch is none of m.V" in err
     for name in (out, f"{out}.manifest.json"):
         assert json.loads(call(capsys, "sim", name, *given, "--json")[1]) == found
     alone = tmp_path / "alone.spw"
