@@ -6,19 +6,26 @@ from pathlib import Path
 
 import click
 
-from dlc.cli.outcome import say
+from dlc.cli.outcome import emit, json_option, say
 
 
 @click.command(help="Disassemble a Sparrow program file; `dlc asm` of the text gives it back.")
 @click.argument("file")
 @click.option("-o", "--out", metavar="OUT", default="-", help="Where; standard output if left out.")
-def command(file: str, out: str) -> None:
+@json_option
+def command(file: str, out: str, as_json: bool) -> None:
     from dlc.artifact.publish import write_file
     from dlc.isa.commands import disassemble_file
 
     text = disassemble_file(file)
     if out == "-":
-        click.echo(text, nl=False)
+        if as_json:
+            emit({"text": text})
+        else:
+            click.echo(text, nl=False)
         return
     write_file(Path(out), text.encode())
-    say(f"wrote {out}")
+    if as_json:
+        emit({"files": [out]})
+    else:
+        say(f"wrote {out}")

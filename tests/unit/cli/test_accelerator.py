@@ -32,6 +32,9 @@ def test_text_to_file_and_back(capsys: Capture, tmp_path: Path) -> None:
     assert call(capsys, "asm", text, "-o", again)[0] == 0
     assert Path(spw).read_bytes() == Path(again).read_bytes()
     assert call(capsys, "dis", again)[1] == Path(text).read_text()
+    assert json.loads(call(capsys, "dis", again, "--json")[1])["text"] == Path(text).read_text()
+    status, out, _ = call(capsys, "dis", again, "-o", text, "--json")
+    assert (status, json.loads(out)) == (0, {"files": [text]})
     status, out, _ = call(capsys, "asm", text, "--json")
     assert (status, json.loads(out)["words"]) == (0, 17)
     assert (tmp_path / "a.spw").read_bytes() == Path(again).read_bytes()
