@@ -36,6 +36,7 @@ BEFORE_AUTODIFF: tuple[Pass, ...] = (
     PRUNE,
     FOLD,  # decided branches go before they are copied
     INLINE,
+    PRUNE,  # what was inlined everywhere: the passes that follow need not see it
     FOLD,
     LOOPS,
     CSE,
