@@ -115,15 +115,20 @@ class Classes:
         return True
 
     def _joint_size(self, ca: Class, cb: Class, shift: Dim) -> Dim | None:
-        """The size of the union if one class lies within the other."""
+        """The size of the union if one class lies within the other. A place that is given, and the
+        buffers that a loop's carried value goes round, have their size already."""
         if shift == ZERO and (ca.size == cb.size or ca.kind in MOVED):
             return ca.size
         if shift.at_least(ZERO) and ca.size.at_least(shift + cb.size):
-            return ca.size if cb.pinned is None else None
+            return ca.size if cb.pinned is None and not self._grows(cb, ca) else None
         back = -shift
         if back.at_least(ZERO) and cb.size.at_least(back + ca.size):
-            return cb.size if ca.pinned is None else None
+            return cb.size if ca.pinned is None and not self._grows(ca, cb) else None
         return None
+
+    def _grows(self, inner: Class, outer: Class) -> bool:
+        """Whether a ring's buffers would have to be larger."""
+        return inner.scope is not None and not inner.size.at_least(outer.size)
 
     def _conflict(self, ca: Class, cb: Class, shift: Dim, b: int, exempt: int) -> bool:
         if not (ca.edges & cb.mask or cb.edges & ca.mask):

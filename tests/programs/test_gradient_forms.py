@@ -210,6 +210,17 @@ fn f(x: f32[N], n: i32) -> f32:
     c, l, d = two(a, k + 1)
     return sum(c) * b + d * f32(l)
 """,
+    "carried pieces of a concatenation": """
+fn f(x: f32[N], n: i32) -> f32:
+    w = outer(concat(x, x, sin(x), x), concat(x, x, cos(x)))
+    h = zeros(N)
+    c = x
+    for t in 0..n + 1:
+        i, o, u, q = chunk(w @ concat(x, h, c), 4)
+        c = sigmoid(i) * tanh(u) + sigmoid(q) * c
+        h = sigmoid(o) * tanh(c)
+    return sum(h * x)
+""",
     "each of a list of trees and its gradient": """
 type T[D] = L(z: f32[D], k: i32) | B(a: T[D], bs: List[(i32, T[D])])
 
