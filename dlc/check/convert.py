@@ -224,7 +224,11 @@ def differs(b: Body, c: Conflict) -> str:
 
 
 def element_help(found: Diagnostic, got: Type, want: Type, text: str, span: Span) -> Diagnostic:
-    """The conversion that makes the element types agree."""
+    """What makes the types agree: a conversion, `Some(…)`, or a list made as one."""
+    if isinstance(want, Option) and want.element == got:
+        return found.with_help(f"`Some({text})`", Edit(span, f"Some({text})"))
+    if isinstance(want, List) and isinstance(got, Tensor) and len(got.shape) == 1:
+        return found.with_help(f"brackets make a tensor; `xs: {want} = […]` makes a list")
     if not isinstance(got, Tensor) or not isinstance(want, Tensor) or got.dtype == want.dtype:
         return found
     if isinstance(want.dtype, DType) and not want.dtype.is_bool:
