@@ -486,3 +486,21 @@ def test_numbers_of_convolutions(call, text):
     with pytest.raises(CompileError) as e:
         lowered(source, f={"K": 1})
     assert [(d.code, d.message) for d in e.value.diagnostics] == [("E0635", text)]
+
+
+def test_a_sign_before_a_number_of_its_own_type_wraps():
+    text = "export fn f() -> (i8, i32, u8):\n"
+    text += "    return -i8(-128), -i32(-2147483648), -u8(3)\n"
+    assert run(text, "f") == (-128, -2147483648, 253)
+
+
+def test_thousands_of_conditions():
+    """They nest in halves, so that no stage goes as deep as there are conditions."""
+    conditions = " and ".join(f"n != {i}" for i in range(2000))
+    made = lowered(f"export fn f(n: i32) -> bool:\n    return {conditions}\n")
+    assert [bool(evaluate.run(made.module, "f", [n])[0]) for n in (0, 1000, 1999, 2000)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
