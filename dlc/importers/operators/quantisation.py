@@ -19,6 +19,7 @@ from dlc.importers.elements import (
     Element,
     element_of,
 )
+from dlc.importers.operators import rational
 from dlc.importers.operators.byte_products import (
     by_small,
     contract,
@@ -27,7 +28,7 @@ from dlc.importers.operators.byte_products import (
 )
 from dlc.importers.operators.convolutions import add_bias, convolve
 from dlc.importers.operators.products import matmul
-from dlc.importers.operators.recurrent import LSTM, Product, recurrent
+from dlc.importers.operators.recurrent import QUANTISED_LSTM, Product, recurrent
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
 from dlc.typesys.dims import ONE, Dim
@@ -224,7 +225,7 @@ def _dynamic_lstm(c: Call) -> tuple[Tensor, ...]:
         into, back = (_by_bytes(c.tensor(s), c.tensor(s + 1), d) for s in (8, 10))
         return into, back
 
-    return recurrent(c, LSTM, w, r, products)
+    return recurrent(c, QUANTISED_LSTM, w, r, products)
 
 
 def _by_bytes(scale: Tensor, zero: Tensor, d: int) -> Product:
@@ -260,12 +261,9 @@ def _qlinear_binary(name: str) -> Rule:
     return rule
 
 
-def _qlinear_unary(name: str) -> Rule:
-    def rule(c: Call) -> Tensor:
-        x, sx, zx, sy = (c.tensor(i) for i in range(4))
-        return quantised(dequantised(x, sx, zx).op(name), sy, c.optional(4), x.element)
-
-    return rule
+def _qlinear_sigmoid(c: Call) -> Tensor:
+    x, sx, zx, sy = (c.tensor(i) for i in range(4))
+    return quantised(rational.sigmoid(dequantised(x, sx, zx)), sy, c.optional(4), x.element)
 
 
 def _dynamic_quantize_matmul(c: Call) -> Tensor:
@@ -297,5 +295,5 @@ OPERATORS: tuple[Operator, ...] = (
     Operator("MatMulIntegerToFloat", (1,), _matmul_integer_to_float, MS),
     Operator("QLinearAdd", (1,), _qlinear_binary("add"), MS),
     Operator("QLinearMul", (1,), _qlinear_binary("mul"), MS),
-    Operator("QLinearSigmoid", (1,), _qlinear_unary("sigmoid"), MS),
+    Operator("QLinearSigmoid", (1,), _qlinear_sigmoid, MS),
 )

@@ -5,14 +5,15 @@ end early (`sequence_lens`) keep their state from then on and give zeros."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from dlc.importers import numbers
 from dlc.importers.broadcasting import with_dim
 from dlc.importers.call import Call, Operator, check_rank
 from dlc.importers.elements import INT64
 from dlc.importers.operators import activations
+from dlc.importers.operators.rational import sigmoid, tanh
 from dlc.importers.refusal import refuse
 from dlc.importers.tensor import Tensor
 from dlc.typesys.dims import ONE, Dim
@@ -33,7 +34,8 @@ def plain(x: Tensor, w: Tensor) -> Tensor:
 class Cell:
     """One direction: inputs `x [T, B, I]`, weights `w [G, I]`, `r [G, H]` and biases `wb`, `rb`
     [G] for the G = gates * H rows, activations, peepholes. `into` is the product of inputs with
-    `w`, `back` that of a state with rows of `r`."""
+    `w`, `back` that of a state with rows of `r`; `bias` is there instead of `wb` and `rb`, and
+    added last."""
 
     w: Tensor
     r: Tensor
@@ -45,6 +47,7 @@ class Cell:
     hidden: Dim
     into: Product
     back: Product
+    bias: Tensor | None = None
 
 
 Step = Callable[["Cell", Tensor, Sequence[Tensor]], tuple[Tensor, ...]]
@@ -76,7 +79,8 @@ def _activation(name: str, alpha: float | None, beta: float | None) -> Activatio
     return lambda x: f(x, first, second)
 
 
-def _activations(c: Call, directions: int, default: Sequence[str]) -> list[tuple[Activation, ...]]:
+def _activations(c: Call, directions: int, form: Form) -> list[tuple[Activation, ...]]:
+    default = form.default
     given = "activations" in c.node.attributes  # RNN has a default for two directions
     names = (c.texts("activations") if given else None) or tuple(default) * directions
     if len(names) != len(default) * directions:
@@ -92,19 +96,22 @@ def _activations(c: Call, directions: int, default: Sequence[str]) -> list[tuple
         key = name.lower()
         alpha = alphas.pop(0) if key in takes_alpha and alphas else None
         beta = betas.pop(0) if key in takes_beta and betas else None
-        out.append(_activation(name, alpha, beta))
+        out.append(form.own.get(key) or _activation(name, alpha, beta))
     n = len(default)
     return [tuple(out[i * n : i * n + n]) for i in range(directions)]
 
 
 @dataclass(frozen=True)
 class Form:
-    """What an operator of this family is: gates, states, default activations, its step."""
+    """What an operator of this family is: gates, states, default activations, its step; activations
+    that it computes in its own way; whether both biases are one number that is added last."""
 
     gates: int
     states: int
     default: tuple[str, ...]
     step: Callable[[Call], Step]
+    own: Mapping[str, Activation] = field(default_factory=dict[str, Activation])
+    bias_last: bool = False
 
 
 def _rule(form: Form) -> Callable[[Call], tuple[Tensor, ...]]:
@@ -139,7 +146,7 @@ def recurrent(
     )
     x = with_dim(x, 2, w.shape[2], "the inputs of a step")
     lengths = c.optional(4)
-    functions = _activations(c, count, form.default)
+    functions = _activations(c, count, form)
     outputs: list[Tensor] = []
     lasts: list[list[Tensor]] = []
     for d in range(count):
@@ -179,7 +186,10 @@ def _cell(
         wb, rb = e.slice(b, 0, 0, rows), e.slice(b, 0, rows, rows)
     peep = _direction(c.tensor(7), d) if form.states == 2 and c.has(7) else None
     clip = c.float("clip") if c.given("clip") else 0.0
-    return Cell(_direction(w, d), _direction(r, d), wb, rb, peep, f, clip, hidden, *products)
+    bias = None
+    if form.bias_last and wb is not None and rb is not None:
+        wb, rb, bias = None, None, wb + rb
+    return Cell(_direction(w, d), _direction(r, d), wb, rb, peep, f, clip, hidden, *products, bias)
 
 
 def _initial(
@@ -215,7 +225,7 @@ def run(
     ends = None if lengths is None else e.value(numbers.cast(lengths, INT64))
     inits = [e.value(s) for s in initial]
     # What the step reads must be there before the loop, where it is made once.
-    for t in (cell.r, cell.rb, cell.peepholes):
+    for t in (cell.r, cell.rb, cell.bias, cell.peepholes):
         if t is not None:
             e.value(t)
     out = e.value(e.full(0.0, (steps, batch, cell.hidden), x.element))
@@ -290,6 +300,8 @@ def _lstm_step(c: Call) -> Step:
     def step(cell: Cell, x: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
         (h, s), n = states, cell.hidden
         g = x + _recurrent_part(cell, h, 0, 4)
+        if cell.bias is not None:
+            g = g + cell.bias
         i, o, f, new = (_gate(g, k, n) for k in range(4))
         p = cell.peepholes
         if p is not None:
@@ -309,6 +321,9 @@ def _lstm_step(c: Call) -> Step:
 RNN = Form(1, 1, ("Tanh",), _rnn_step)
 GRU = Form(3, 1, ("Sigmoid", "Tanh"), _gru_step)
 LSTM = Form(4, 2, ("Sigmoid", "Tanh", "Tanh"), _lstm_step)
+QUANTISED_LSTM = replace(LSTM, own={"sigmoid": sigmoid, "tanh": tanh}, bias_last=True)
+"""Its states are bytes: a last bit that differs can move a byte, so it is computed as the only
+definition, ONNX Runtime's code, computes it."""
 
 OPERATORS: tuple[Operator, ...] = (
     Operator("RNN", (1, 7, 14, 22), _rule(RNN)),
