@@ -45,7 +45,7 @@ def lower_block(body: Body, s: Scope, block: Sequence[Stmt], tail: Tail) -> Leav
             case typed.Continue():
                 return tail.again(s)
             case typed.If() | typed.Match():
-                if body.flow.exits[st].leaves:
+                if body.flow.exits[st].leaves or _is_alone(st):
                     return _leaving_choice(body, s, st, rest, tail)
                 _choice(body, s, st)
             case typed.While() | typed.ForRange() | typed.ForEach():
@@ -173,6 +173,11 @@ def _choice(body: Body, s: Scope, st: typed.If | Match) -> None:
     c = _open(s, st)
     regions = [_region(a.scope, lower_block(body, a.scope, a.block, meet)) for a in c.arms]
     take_slots(s, meet.joins, c.join(regions))
+
+
+def _is_alone(st: typed.If | Match) -> bool:
+    """A match with one arm: nothing meets after it, so what follows belongs to the arm."""
+    return isinstance(st, Match) and len(st.arms) == 1
 
 
 def _leaving_choice(

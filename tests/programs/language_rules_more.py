@@ -11,6 +11,48 @@ from tests.programs.language_rules import SAME, F, Rule, W, X
 I = np.int32
 RULES = [
     Rule(
+        "a match with one arm assigns",
+        """
+type Pair = Both(k: i32, v: f32)
+fn grow(m: f32, p: Pair) -> f32:
+    s = m
+    match p:
+        Both(k, v):
+            s = s * v
+    return s * s
+export fn f(p: Pair) -> f32:
+    s, best = 1.0, 0
+    match p:
+        Both(k, v):
+            s += v
+            best = k
+    match p:
+        _:
+            s = 2.0 * s
+    return s + f32(best)
+export fn each(ps: List[Pair]) -> (f32[4], List[f32]):
+    a = zeros(4)
+    out: List[f32] = []
+    for p in ps:
+        match p:
+            Both(k, v):
+                a[k] = v
+                push(mut out, v)
+    return a, out
+export fn slope(x: f32, p: Pair) -> f32:
+    return grad(grow, wrt=m)(x, p)
+""",
+        (
+            ("f", (lambda t: t.Pair.Both(2, 5.0),), 14.0),
+            (
+                "each",
+                (lambda t: [t.Pair.Both(2, 5.0), t.Pair.Both(0, 1.0)],),
+                (np.array([1, 0, 5, 0], F), [5.0, 1.0]),
+            ),
+            ("slope", (3.0, lambda t: t.Pair.Both(1, 2.0)), 24.0),
+        ),
+    ),
+    Rule(
         "divide and conquer over changing dims",
         """
 fn sorted_sum(x: f32[N]) -> f32:
