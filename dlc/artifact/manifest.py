@@ -88,6 +88,8 @@ class Manifest:
     """The places in each source file where a call can fail: a status has line and column only."""
     device: Mapping[str, Any] | None = None
     """How the host calls a program of the accelerator (see `dlc.artifact.device`)."""
+    others: tuple[str, ...] = ()
+    """Parameter sets of the program that none of the entries takes."""
 
     def file_of(self, line: int, column: int) -> str:
         """The source file of a failure's place, "" where several have such a place."""
@@ -177,6 +179,7 @@ class Manifest:
             "mode": self.weights_mode,
             "identity": f"{layout.identity:016x}",
             "dims": None if self.dims is None else {d: self.dims[d] for d in layout.dims},
+            "others": list(self.others),
             "bytes": total,
             "table": table,
         }
@@ -265,6 +268,7 @@ def _read(given: Any) -> Manifest:
         dims=dims,
         files=MappingProxyType(files),
         device=MappingProxyType(dict(x["device"])) if target["kind"] == "sparrow" else None,
+        others=() if weights is None else tuple(map(str, weights.get("others", ()))),
         places=MappingProxyType(
             {
                 str(f): tuple((int(line), int(column)) for line, column in places)

@@ -41,7 +41,8 @@ def _no_arrays() -> Mapping[str, np.ndarray[Any, Any]]:
 @dataclass(frozen=True)
 class Program:
     """A lowered program whose known dims are bound; `weights` are arrays by name, `sources` the
-    names and hashes of its modules. `given` are weights that its own files hold (ONNX)."""
+    names and hashes of its modules. `given` are weights that its own files hold (ONNX), `others`
+    the parameter sets that no entry takes, `skipped` those of them that the weights held."""
 
     name: str
     module: Module
@@ -50,12 +51,15 @@ class Program:
     sources: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     given: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=_no_arrays)
+    others: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Compilation:
     """An artefact, how long each stage took, the texts that were asked for, and warnings. `given`
-    are weights that the program's own files hold."""
+    are weights that the program's own files hold, `skipped` the parameter sets among the given
+    weights that no entry takes."""
 
     artifact: Artifact
     params: Params | None
@@ -63,6 +67,7 @@ class Compilation:
     dumps: Mapping[str, str]
     warnings: tuple[Diagnostic, ...]
     given: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=_no_arrays)
+    skipped: tuple[str, ...] = ()
 
 
 def build(program: Program, o: Options, clock: Clock | None = None) -> Compilation:
@@ -82,7 +87,9 @@ def build(program: Program, o: Options, clock: Clock | None = None) -> Compilati
         artifact = _with_weights(artifact, params)
     dumps = MappingProxyType(dict(clock.dumps))
     times = tuple(clock.times)
-    return Compilation(artifact, params, times, dumps, program.warnings, program.given)
+    return Compilation(
+        artifact, params, times, dumps, program.warnings, program.given, program.skipped
+    )
 
 
 def _evaluate(program: Program, o: Options, clock: Clock) -> Artifact:
@@ -188,6 +195,7 @@ def _manifest(
         types=types,
         sources=program.sources,
         options=MappingProxyType(options),
+        others=program.others,
     )
 
 

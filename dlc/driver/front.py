@@ -14,6 +14,7 @@ import numpy as np
 from dlc.artifact.weights.block import BlockLayout, Weight
 from dlc.artifact.weights.files import Source, read_weights
 from dlc.artifact.weights.match import match, with_given
+from dlc.artifact.weights.sets import sets_in, without_sets
 from dlc.check.program import Checked, check_file, check_program
 from dlc.diag import CompileError, SourceFile, error
 from dlc.diag.suggest import near
@@ -115,9 +116,14 @@ def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = N
     sets = _parameter_sets(checked)
     numbers = dict(o.bind)
     known = _known(checked, sets, numbers, o.entries)
-    if arrays is not None and sets:
-        every = with_given(arrays, given_weights(checked, sets))
-        known |= match(_layout(sets), every, known).dims
+    if arrays is not None:
+        used = _used(checked, o.entries)
+        own = tuple(s for s in sets if s.name in used)
+        others = [s.name for s in sets if s.name not in used]
+        if own:
+            kept = without_sets(arrays, _layout(own), others)
+            every = with_given(kept, given_weights(checked, own))
+            known |= match(_layout(own), every, known).dims
     for s in sets:
         known |= {d: n for d, n in s.defaults if d not in known}
     numbers |= _names(checked, known, numbers, o.entries)
@@ -139,6 +145,12 @@ def program_of(
 ) -> Program:
     """What is compiled. Weights that are not given are those of ONNX files, if all are there."""
     sets = low.interface.parameter_sets
+    others = tuple(s for s in checked.parameter_sets if s not in {x.name for x in sets})
+    skipped: tuple[str, ...] = ()
+    if arrays is not None:
+        kept = without_sets(arrays, _layout(sets), others)
+        dropped = {n: x for n, x in arrays.items() if n not in kept}
+        arrays, skipped = kept, sets_in(dropped, others)
     given = given_weights(checked, sets)
     if given and (arrays is not None or len(given) == sum(len(s.weights) for s in sets)):
         arrays = with_given(arrays or {}, given)
@@ -150,6 +162,8 @@ def program_of(
         (*source_hashes(checked), *onnx_hashes(checked)),
         checked.warnings,
         given,
+        others,
+        skipped,
     )
 
 
@@ -184,6 +198,12 @@ def _parameter_sets(checked: Checked) -> tuple[ParameterSet, ...]:
         for name, t in checked.parameter_sets.items()
         if isinstance(t, Model)
     )
+
+
+def _used(checked: Checked, entries: Sequence[str] | None) -> set[str]:
+    """The parameter sets that the wanted exports take."""
+    wanted = checked.exports if entries is None else [_export(checked, e) for e in entries]
+    return {p.name for e in wanted for p in checked.functions[e].signature.params}
 
 
 def _layout(sets: tuple[ParameterSet, ...]) -> BlockLayout:

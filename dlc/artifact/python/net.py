@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,8 +26,15 @@ from dlc.artifact.python.errors import WeightsError
 from dlc.artifact.python.params import Dims, Params
 from dlc.artifact.python.structures import whole_number
 from dlc.artifact.weights.block import fixed_dims
-from dlc.artifact.weights.files import Source, npz_bytes, read_weights, safetensors_bytes
+from dlc.artifact.weights.files import (
+    Source,
+    npz_bytes,
+    read_weights,
+    refuse_suffix,
+    safetensors_bytes,
+)
 from dlc.artifact.weights.match import with_given
+from dlc.artifact.weights.sets import of_sets, sets_in, without_sets
 from dlc.diag import CompileError, error
 from dlc.targets.cpu.schema import Schema
 from dlc.typesys.interface import FROM_FILE, Interface, ParameterSet
@@ -169,10 +176,7 @@ class Net:
         if len(seeds) > 1:
             raise TypeError("init takes one seed")
         seed = int(seeds[0]) if seeds else 0
-        names = [s.name for s in self.interface.parameter_sets]
-        strange = [s for s in sets if s not in names]
-        if strange:
-            raise TypeError(f"no parameter set `{strange[0]}`: there is {', '.join(names)}")
+        self._sets(sets)
         given = {**(dims or {}), **sizes}
         before = params = self._calls.params
         if params is None or given or not sets:
@@ -232,9 +236,15 @@ class Net:
             raise ValueError(f"init: {bad} is {known[bad]}, which is no size")
         return known
 
-    def load(self, weights: Source | Params, **dims: int) -> Params:
+    def load(
+        self, weights: Source | Params, *, only: str | Iterable[str] | None = None, **dims: int
+    ) -> Params:
         """Takes weights from a file (safetensors, npz), a mapping, or another program's parameters.
         Dims that no weight shows are given by name; weights of imported models may be left out.
+
+        `only` names the parameter sets to take. Sets that are not taken, or of which there is
+        nothing, stay as they are, if there are weights already. Sets of functions that were not
+        compiled are skipped.
 
         Raises CompileError that lists everything missing, unexpected or misshapen."""
         bound = {**self._named(dims, "load"), **self._fixed()}
@@ -242,9 +252,31 @@ class Net:
             known = {d: n for d, n in weights.dims.items() if d in self._layout.dims}
             bound = {**known, **bound}
             weights = weights.arrays()
-        arrays = with_given(read_weights(weights), self.given)
-        self._calls.params = Params.matched(self._layout, arrays, bound)
+        arrays: Mapping[str, Array] = read_weights(weights)
+        every = tuple(s.name for s in self.interface.parameter_sets)
+        sets = every if only is None else self._sets(only)
+        taken = of_sets(self._layout, sets)
+        left = [s for s in every if s not in sets]
+        arrays = without_sets(arrays, taken, [*self.artifact.manifest.others, *left])
+        whole = with_given(arrays, self.given) if only is None else arrays
+        before = self._calls.params
+        if only is None and len(every) > 1 and before is not None:
+            there = sets_in(whole, every)
+            sets = there or every
+        if before is None or len(sets) == len(every):
+            self._calls.params = Params.matched(self._layout, whole, bound)
+        else:
+            self._calls.params = Params.replaced(before, sets, whole, bound)
         return self._calls.params
+
+    def _sets(self, only: str | Iterable[str]) -> tuple[str, ...]:
+        """The parameter sets that are named, in order. Raises TypeError."""
+        names = [s.name for s in self.interface.parameter_sets]
+        wanted = [only] if isinstance(only, str) else list(only)
+        strange = [s for s in wanted if s not in names]
+        if strange:
+            raise TypeError(f"no parameter set `{strange[0]}`: there is {', '.join(names)}")
+        return tuple(s for s in names if s in wanted)
 
     def _named(self, given: Mapping[str, int], call: str) -> dict[str, int]:
         """Numbers by the full names of dims."""
@@ -259,14 +291,23 @@ class Net:
 
     # -- files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the weights (`*.safetensors`, `*.npz`) or, under any other name, the artefact with
-        the present weights. Raises CompileError E0930."""
+    def save(
+        self, path: str | os.PathLike[str], *, only: str | Iterable[str] | None = None
+    ) -> None:
+        """Writes the weights (`*.safetensors`, `*.npz`), all or those of the parameter sets that
+        `only` names, or, under a name without such a suffix, the artefact with the present weights.
+
+        Raises CompileError: E0917 (a suffix of files of weights that are not written), E0930."""
         at = Path(path)
-        if at.suffix == ".safetensors":
-            write_file(at, safetensors_bytes(self.params.arrays()))
-        elif at.suffix == ".npz":
-            write_file(at, npz_bytes(self.params.arrays()))
+        refuse_suffix(at)
+        writes = {".safetensors": safetensors_bytes, ".npz": npz_bytes}
+        if at.suffix.lower() in writes:
+            sets = None if only is None else self._sets(only)
+            arrays = self.params.arrays()
+            kept = {n: x for n, x in arrays.items() if sets is None or n.split(".", 1)[0] in sets}
+            write_file(at, writes[at.suffix.lower()](kept))
+        elif only is not None:
+            raise TypeError(f"only= is for a file of weights, such as {at.name}.safetensors")
         else:
             self.artifact = self._with_weights().publish(at)
             self._saved = manifest_hash(self.artifact.manifest)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from dlc.artifact.weights.block import BlockLayout
 from dlc.artifact.weights.match import match
+from dlc.artifact.weights.sets import of_sets
 
 Array = np.ndarray[Any, Any]
 
@@ -49,6 +50,29 @@ class Params:
         made = cls.empty(layout, m.dims)
         for view, x in zip(made._views.values(), m.arrays, strict=True):
             view[...] = x
+        return made
+
+    @classmethod
+    def replaced(
+        cls,
+        before: Params,
+        sets: Collection[str],
+        given: Mapping[str, Array],
+        bound: Mapping[str, int],
+    ) -> Params:
+        """Weights from arrays by name in these sets, all others as they were. Dims that the others
+        share keep their numbers. Raises CompileError (see `match`)."""
+        layout = before._layout
+        taken = of_sets(layout, sets)
+        shown = {s for w in taken.weights for d in w.shape for s in d.symbols()}
+        kept = [w for w in layout.weights if w.set not in sets]
+        shared = {s for w in kept for d in w.shape for s in d.symbols()}
+        same = {d: n for d, n in before.dims.items() if d in shared or d not in {*shown, *bound}}
+        m = match(taken, given, {**bound, **same})
+        made = cls.empty(layout, m.dims)
+        arrays = {w.name: x for w, x in zip(taken.weights, m.arrays, strict=True)}
+        for name, view in made._views.items():
+            view[...] = arrays[name] if name in arrays else before.own(name)
         return made
 
     @classmethod

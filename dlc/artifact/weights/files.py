@@ -101,7 +101,7 @@ def _safetensors(path: Path, data: bytes) -> dict[str, Array]:
     except SafetensorError as e:
         raise _malformed(path, "safetensors", e) from None
     out: dict[str, Array] = {}
-    for name, info in found:
+    for name, info in sorted(found, key=lambda item: item[0]):  # the library has no order
         code = str(info["dtype"])
         if code not in _CODES:
             raise _malformed(path, "safetensors", f"`{name}` has elements of type {code}")
@@ -111,6 +111,22 @@ def _safetensors(path: Path, data: bytes) -> dict[str, Array]:
 
 
 # -- writing
+
+FOREIGN = (
+    ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".h5", ".hdf5", ".keras", ".npy", ".onnx",
+    ".safetensor", ".st", ".dl",
+)  # fmt: skip
+"""Suffixes of other files of weights or programs: an artefact of such a name is a mistake."""
+
+
+def refuse_suffix(path: Path) -> None:
+    """Raises CompileError E0917 for a file that is not written: `net.pt`."""
+    if path.suffix.lower() in FOREIGN:
+        found = error("E0917", f'"{path}" would be no {path.suffix} file')
+        near = path.with_suffix(".safetensors")
+        raise CompileError(
+            found.with_help(f'write the weights as "{near}", or the artefact as "{path.stem}"')
+        )
 
 
 def safetensors_bytes(arrays: Mapping[str, Array]) -> bytes:
@@ -143,7 +159,7 @@ def npz_bytes(arrays: Mapping[str, Array]) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, x in arrays.items():
             inner = io.BytesIO()
-            np.lib.format.write_array(inner, np.ascontiguousarray(x), allow_pickle=False)
+            np.lib.format.write_array(inner, np.asarray(x, order="C"), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             archive.writestr(info, inner.getvalue())
     return out.getvalue()

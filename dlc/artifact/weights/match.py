@@ -6,15 +6,15 @@ Everything that is wrong is reported together. Names are field paths behind the 
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlc.artifact.weights.block import BlockLayout, Weight
+from dlc.artifact.weights.unmatched import unmatched
 from dlc.diag import CompileError, Diagnostic, error
 from dlc.typesys.dims import Dim
 
@@ -32,7 +32,7 @@ class Matched:
 def match(layout: BlockLayout, given: Mapping[str, Array], bound: Mapping[str, int]) -> Matched:
     """Finds every weight; `bound` are dims that are known already.
 
-    Raises CompileError with one diagnostic for each problem: E0910 (missing), E0911 (unexpected),
+    Raises CompileError with all problems (see `unmatched`): E0910 (missing), E0911 (unexpected),
     E0912 (misshapen), E0913 (wrong element type), E0916 (a dim that no weight shows)."""
     used: set[str] = set()
     found: dict[int, Array] = {}
@@ -49,12 +49,10 @@ def match(layout: BlockLayout, given: Mapping[str, Array], bound: Mapping[str, i
             problems.append(_rank(w, x))
         else:
             found[i] = x
-    unexpected = [name for name in given if name not in used]
-    problems += [_missing(w, unexpected) for w in missing]
-    problems += [_unexpected(name, layout) for name in unexpected]
     shapes = {i: x.shape for i, x in found.items()}
     dims, wrong = solve(layout, shapes, bound)
-    problems += wrong
+    unexpected = {name: x for name, x in given.items() if name not in used}
+    problems += [*unmatched(layout, missing, unexpected, dims), *wrong]
     if not problems:
         problems += [_unseen(d) for d in layout.dims if d not in dims]
     if problems:
@@ -136,23 +134,6 @@ def _typed(w: Weight, x: Array, problems: list[Diagnostic]) -> Array:
     found = error("E0913", message)
     problems.append(found.with_help(f"convert it when saving: x.astype('{w.dtype.numpy}')"))
     return x
-
-
-def _missing(w: Weight, unexpected: Sequence[str]) -> Diagnostic:
-    shape = f"{w.dtype}[{', '.join(map(str, w.shape))}]" if w.shape else str(w.dtype)
-    found = error("E0910", f"no weight `{w.name}`: {shape}")
-    near = difflib.get_close_matches(w.name, unexpected, 1)
-    if near:
-        return found.with_help(f"is it the one that is called `{near[0]}`?")
-    return found.with_help("add it to the file, or begin with net.init(seed)")
-
-
-def _unexpected(name: str, layout: BlockLayout) -> Diagnostic:
-    found = error("E0911", f"nothing of this program is called `{name}`")
-    near = difflib.get_close_matches(name, [w.name for w in layout.weights], 1)
-    if near:
-        return found.with_help(f"is it `{near[0]}`?")
-    return found.with_help("leave it out of the file")
 
 
 # -- shapes

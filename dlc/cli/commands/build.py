@@ -148,7 +148,10 @@ def _embedded(interface: Interface, arrays: Mapping[str, Any] | None) -> dict[st
 
 
 def _remark(made: Compilation) -> None:
-    """Which calls say a guess of their arena, and why."""
+    """Which weights were not needed; which calls say a guess of their arena, and why."""
+    if made.skipped:
+        sets = ", ".join(f"`{s}`" for s in made.skipped)
+        say(f"remark: the weights hold {sets} as well, which no compiled function takes: skipped")
     for name, memory in made.artifact.manifest.memory.items():
         if memory.kind == "unbounded":
             say(f"remark: nothing bounds the arena of `{name}`: {memory.reason or 'data decide'}")

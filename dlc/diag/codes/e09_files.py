@@ -16,14 +16,16 @@ CODES: tuple[Code, ...] = (
         "E0910",
         "a weight is missing",
         "Weights are named by the path of their field: `m.cell.wx`. With one parameter "
-        "set its name may be left out. Every weight of the program must be in the file.",
+        "set its name may be left out. Every weight that the compiled functions take must be in "
+        "the file; `net.load` leaves sets of which the file has nothing as they are.",
         shown_by="tests/unit/artifact/test_weights.py::test_missing_and_unexpected",
     ),
     Code(
         "E0911",
         "an unexpected weight",
         "The file holds an array that is no weight of the program. Weights are named by "
-        "the path of their field: `m.cell.wx`.",
+        "the path of their field: `m.cell.wx`. Parameter sets of functions that are not compiled "
+        "may be in the file.",
         shown_by="tests/unit/artifact/test_weights.py::test_missing_and_unexpected",
     ),
     Code(
@@ -59,6 +61,13 @@ CODES: tuple[Code, ...] = (
         "A model may have a dim that is in none of its weights' shapes, such as the number of "
         "slots of a memory. Reading weights cannot find it, so it has to be given.",
         shown_by="tests/programs/test_structures.py::test_a_dim_that_no_weight_shows",
+    ),
+    Code(
+        "E0917",
+        "a kind of file that is not written",
+        "Weights are written as safetensors or npz files. A name without such a suffix is an "
+        "artefact: its object, its header, its weights and its manifest begin with it.",
+        shown_by="tests/unit/artifact/test_weights.py::test_files_that_are_not_written",
     ),
     Code(
         "E0930",

@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import dlc
 from dlc.artifact.python.params import Params
 from dlc.artifact.weights.block import BlockLayout, Weight
 from dlc.artifact.weights.files import npz_bytes, read_weights, safetensors_bytes
@@ -57,6 +58,39 @@ def test_missing_and_unexpected() -> None:
         match(LAYOUT, given, {})
     assert codes(caught) == ["E0910", "E0910", "E0911", "E0911"]
     assert "`m.bias`" in caught.value.diagnostics[0].helps[0].text
+
+
+def test_a_wrong_file_is_said_in_few_words() -> None:
+    names = [f"m.layer{i}.w" for i in range(12)]
+    many = layout(*(weight(n, "H") for n in names), weight("a.w", "H"), weight("a.v", "H"))
+    given = {f"m.layer{i}.weight": np.zeros(3, F) for i in range(7)}
+    given |= {f"m.layer{i}.w2": np.zeros((3, 3), F) for i in range(2)}
+    given |= {f"{head}.x": np.zeros(3, F) for head in "zyxwvu"}
+    said: list[list[str]] = []
+    for order in (1, -1):  # what is said does not depend on the order of the file
+        with pytest.raises(CompileError) as caught:
+            match(many, dict(list(given.items())[::order]), {})
+        said.append([str(d.message) for d in caught.value.diagnostics])
+    assert said[0] == said[1]
+    assert codes(caught) == ["E0910"] * 6 + ["E0911"] * 8
+    assert said[0][4].endswith("(and 7 more of `m`)")
+    assert said[0][5] == "no weight of `a`, which has 2: `a.w`, `a.v`, …"
+    assert "nor 4 more that begin with `m.`" in said[0][10]
+    assert said[0][13].endswith("`w.x`, nor 3 others")
+    guesses = [d.helps[0].text for d in caught.value.diagnostics]
+    assert guesses[0] == "is it the one that is called `m.layer0.weight`?"
+    assert guesses[6:8] == ["leave it out of the file", "is it `m.layer0.w`?"]  # two axes, one
+
+
+def test_a_name_is_guessed_where_the_shape_fits() -> None:
+    given = {"m.w": np.zeros((15, 5), F), "m.b2": np.zeros(4, F), "m.cell.u": np.zeros(2, F)}
+    with pytest.raises(CompileError) as caught:
+        match(LAYOUT, given, {})
+    assert codes(caught) == ["E0910", "E0911"]
+    assert [d.helps[0].text for d in caught.value.diagnostics] == [
+        "add it to the file, or draw all weights: net.init(seed)",
+        "leave it out of the file",
+    ]
 
 
 def test_misshapen() -> None:
@@ -143,6 +177,7 @@ def test_npz_round_trip(tmp_path: Path) -> None:
     (tmp_path / "w.npz").write_bytes(npz_bytes(ARRAYS))
     found = read_weights(tmp_path / "w.npz")
     assert all(found[n].tobytes() == x.tobytes() for n, x in ARRAYS.items())
+    assert all(found[n].shape == x.shape for n, x in ARRAYS.items())
     bf16 = layout(weight("m.c", "N", dtype="bf16"))
     made = Params.matched(bf16, {"c": found["c"]}, {})
     assert made["m.c"].tolist() == [1, 2]
@@ -180,6 +215,15 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
             read_weights(tmp_path / name)
         assert codes(caught) == ["E0914"], name
         assert "safetensors" in caught.value.diagnostics[0].helps[0].text
+
+
+def test_files_that_are_not_written(tmp_path: Path) -> None:
+    net = dlc.compile("export fn f(x: f32) -> f32:\n    return x\n", "evaluate")
+    for name in ("x.pt", "x.ckpt", "x.NPY"):
+        with pytest.raises(CompileError, match=r"write the weights as .*x\.safetensors") as caught:
+            net.save(tmp_path / name)
+        assert codes(caught) == ["E0917"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_malformed_files(tmp_path: Path) -> None:
