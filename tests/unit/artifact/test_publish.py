@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -122,9 +121,11 @@ def test_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 WRITER = """
 import os
+import signal
 import sys
 from pathlib import Path
 from dlc.artifact.publish import publish
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever ran the tests may ignore it
 folder = Path(sys.argv[1])
 print("ready", flush=True)
 i = 0
@@ -133,17 +134,6 @@ while True:
     data = f"{os.getpid()} {i}".encode() * 2000
     publish(folder, "net", {f"net.{k}": data for k in range(6)} | {"net.json": data}, "net.json")
 """
-
-
-def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """Sends the signal until the process ends: Python drops an interrupt that comes in a callback
-    of its own."""
-    for _ in range(20):
-        process.send_signal(how)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(3)
-            return
-    pytest.fail("the process does not end")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -158,8 +148,12 @@ def test_killed_at_any_moment(tmp_path: Path, how: signal.Signals) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(rng.uniform(0.01, 0.15))
-        stop(process, how)
-        process.stdout.close()
+        process.send_signal(how)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+            process.stdout.close()
         recover(tmp_path, "net")
         found = {p.read_bytes() for p in tmp_path.glob("net.*")}
         assert len(found) <= 1, "files of two groups"
