@@ -37,6 +37,7 @@ from dlc.typesys.dtypes import DType
 from dlc.typesys.surface import (
     UNIT,
     DTypeVar,
+    Model,
     Tangent,
     Tensor,
     Tuple,
@@ -276,14 +277,28 @@ class Engine:
                 fixed.append((n, value))
         if missing:
             text = f"`{', '.join(missing)}` of `{short(function)}` must be known when compiling"
+            names = [full_name(self._tables, sig, n) for n in missing]
+            bind = ",".join(f"{n}=8" for n in names)
+            keys = ", ".join(f'"{n}": 8' for n in names)
             found = error("E0601", text, item.span)
-            raise CompileError(found.with_help(f"`--bind {missing[0]}=8`"))
+            raise CompileError(found.with_help(f"`--bind {bind}`, in Python `bind={{{keys}}}`"))
         if any(g.kind is not None or g.value for g in sig.generics) or sig.runs:
             text = f"`{short(function)}` leaves types open and cannot be an entry"
             raise CompileError(
                 error("E0602", text, item.span).with_help("call it from one that does not")
             )
         return InstanceKey(function, consts=tuple(fixed))
+
+
+def full_name(tables: Tables, sig: Signature, const: str) -> str:
+    """What binds a const of an export and nothing else: `m.L` where it is a dim of the model `m`,
+    `f.K`."""
+    for p in sig.params:
+        if isinstance(p.type, Model):
+            for own, d in zip(tables.dims_of(p.type.name) or (), p.type.dims, strict=False):
+                if d.name == const:
+                    return f"{p.name}.{own.name}"
+    return f"{short(sig.name)}.{const}"
 
 
 def a_type(b: Body) -> str:

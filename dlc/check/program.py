@@ -74,6 +74,16 @@ class Checked:
         name = function if function in self.functions else f"{self.main}.{function}"
         return self._instances.entry(name, consts or {})
 
+    def open_entries(self) -> tuple[Diagnostic, ...]:
+        """Why exports cannot be compiled as they are: E0601 for those that need numbers."""
+        out: list[Diagnostic] = []
+        for name in self.exports:
+            try:
+                self._instances.entry(name, {})
+            except CompileError as e:
+                out.extend(d for d in e.diagnostics if d.code == "E0601")
+        return tuple(out)
+
     def instance(self, key: InstanceKey) -> TypedFunction:
         """The typed tree of a function instance, checked once.
 

@@ -46,7 +46,7 @@ def resolve(
 ) -> Bindings:
     """What each name of `numbers` binds: a parameter set's dim (`m.V`), an export's (`beam.K`), or
     a last part that only one of them has (`V`), or only one of those of `entries`, the exports
-    that are wanted.
+    that are wanted. A last part that only consts of exports have (`K`) binds all of these.
 
     Raises CompileError E0630 (no such dim), E0631 (several), E0632 (not below 2**31)."""
     known, aliases = _names(checked), _aliases(checked)
@@ -119,6 +119,11 @@ def _places(
         hits = own or hits
     if len(hits) == 1:
         return known[hits[0]]
+    places = [p for full in hits for p in known[full]]
+    if hits and all(
+        const and full == f"{export}.{dim}" for full in hits for export, dim, const in known[full]
+    ):
+        return places
     if not hits:
         there = ", ".join(known) or "none"
         return error("E0630", f"no dim is called `{name}`").with_note(f"the dims are: {there}")

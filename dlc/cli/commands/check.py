@@ -24,18 +24,23 @@ def command(files: tuple[str, ...], bind: tuple[str, ...], as_json: bool) -> Non
     for name in files:
         try:
             if name == "-":
-                warnings = check(standard_input()).warnings
+                checked = check(standard_input())
+                warnings, open_ = checked.warnings, checked.open_entries()
             elif is_onnx(name):
                 model = OnnxModel.of(name)
-                warnings = import_program(model, numbers).imported.warnings
+                warnings, open_ = import_program(model, numbers).imported.warnings, ()
             else:
-                warnings = check(name).warnings
+                checked = check(name)
+                warnings, open_ = checked.warnings, checked.open_entries()
         except CompileError as e:
             report(e.diagnostics, as_json=as_json)
             failed += 1
             continue
         if warnings:
             report(warnings, as_json=as_json)
+        if not as_json and not numbers:
+            for d in open_:
+                say(f"remark: {d.message}: {d.helps[0].text}")
     if failed:
         raise Outcome(EXIT_DIAGNOSTICS)
     if not as_json:

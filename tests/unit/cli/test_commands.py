@@ -174,6 +174,11 @@ def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert status == 1
     assert json.loads(out.splitlines()[0])["level"] == "error"
     assert call(capsys, "check", str(tmp_path / "none.dl"))[0] == 1
+    open_ = tmp_path / "open.dl"
+    open_.write_text("export fn f[K: const](x: f32) -> f32[K]:\n    return fill(x, K)\n")
+    status, _, err = call(capsys, "check", str(open_))
+    assert status == 0 and err.splitlines()[0].startswith("remark: `K` of `f` must be known")
+    assert "--bind f.K=8" in err and err.endswith("no mistakes\n")
 
 
 def test_test_items(capsys: pytest.CaptureFixture[str], kinds: str) -> None:

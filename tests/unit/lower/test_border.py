@@ -172,6 +172,31 @@ def test_names_of_dims():
     assert [d.code for d in e.value.diagnostics] == ["E0632", "E0632"]
 
 
+def test_one_name_of_the_consts_of_several_exports():
+    c = checked("""
+model Net[L]:
+    w: f32[L]
+
+export fn f[L: const](m: Net[L=L]) -> f32:
+    return sum(m.w)
+
+export fn g[L: const](m: Net[L=L], y: f32) -> f32:
+    return f(m) - y
+
+export fn h[K: const](y: f32[K]) -> f32:
+    return sum(y)
+""")
+    every = {"f": {"L": 2}, "g": {"L": 2}}
+    assert resolve(c, {"L": 2}).consts == every == resolve(c, {"m.L": 2}).consts
+    assert resolve(c, {"f.L": 2, "g.L": 3}).consts == {"f": {"L": 2}, "g": {"L": 3}}
+    helps = [d.helps[0].text for d in c.open_entries()]
+    assert helps[0] == helps[1] == '`--bind m.L=8`, in Python `bind={"m.L": 8}`'
+    assert helps[2].startswith("`--bind h.K=8`")
+    with pytest.raises(CompileError, match="`H` can be") as e:
+        resolve(checked(TWO + 'export fn k[H: const](x: f32[H]):\n    assert true, ""\n'), {"H": 3})
+    assert [d.code for d in e.value.diagnostics] == ["E0631"]
+
+
 def bound(text: str, numbers: dict[str, int]) -> Lowered:
     c = checked(text)
     names = resolve(c, numbers)
