@@ -9,8 +9,8 @@ CODES: tuple[Code, ...] = (
         "E0601",
         "a const of an entry has no number",
         "An entry with const dims or parameters is compiled for one number each: from its default, "
-        "or given with `--bind K=8` (`--bind beam.K=8` for one function, `--bind m.K=8` where it is "
-        "a dim of the model `m`).",
+        "or given with `--bind K=8` (`--bind beam.K=8` for one function, `--bind m.K=8` where it "
+        "is a dim of the model `m`).",
         shown_by="tests/unit/check/test_program.py::test_an_entry_needs_its_consts",
     ),
     Code(
