@@ -52,7 +52,7 @@ def test_fast_is_reference() -> None:
 
 @pytest.mark.full
 def test_fast_is_reference_on_many() -> None:
-    assert set(ISA.instructions) - compared(range(1000, 1200)) <= {"trap"}
+    assert set(ISA.instructions) - compared(range(1000, 1110)) <= {"trap"}
 
 
 @pytest.mark.parametrize("seed, preset", list(itertools.product(range(100, 106), ISA.presets)))
