@@ -9,6 +9,9 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 
+LIBRARY = "std/"
+"""What the names of the library's files begin with, as they are shown."""
+
 
 def _beside_or_inside(name: str) -> Path:
     inside = _PACKAGE / "_resources" / name

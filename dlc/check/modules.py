@@ -61,7 +61,7 @@ def std_tree(name: str) -> tree.Module:
     path = resources.prelude() if name == PRELUDE else resources.std_module(name)
     if path is None:
         raise InternalError(f"no module `{name}` in the library", stage="check")
-    source = read_source(path, f"std/{name}.dl")
+    source = read_source(path, f"{resources.LIBRARY}{name}.dl")
     return parse(source, allow_builtin=name == PRELUDE)
 
 

@@ -284,7 +284,7 @@ class Machine:
         self.turns -= 1
         if self.turns < 0:
             limit = self.limits.turns
-            raise RunError("fuel", "turns of a loop", got=limit + 1, want=limit)
+            raise RunError("fuel", "too many turns", got=limit + 1, want=limit)
 
 
 def _bind(frame: Frame, slots: tuple[int, ...], values: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from dlc.ir.core import Attr, Function, Op, Region, Value, freeze_attrs
+from dlc.ir.core import Attr, Function, Loc, Op, Region, Value, freeze_attrs
 from dlc.ir.names import DimNames, defined_dims
 from dlc.typesys.dims import Dim
 from dlc.typesys.types import (
@@ -155,6 +155,18 @@ class Substitution:
             return v
         self.values[v] = new = Value(t, v.hint)
         return new
+
+
+def located(ops: Sequence[Op], loc: Loc) -> list[Op]:
+    """The operations and those in their regions, all of them at one place."""
+    return [
+        Op(op.name, op.operands, op.results, op.attrs, _located(op.regions, loc), op.dims, loc)
+        for op in ops
+    ]
+
+
+def _located(regions: Sequence[Region], loc: Loc) -> tuple[Region, ...]:
+    return tuple(Region(r.params, tuple(located(r.ops, loc)), r.dims) for r in regions)
 
 
 def rename_dims(fn: Function, dims: Mapping[str, Dim]) -> Function:

@@ -235,7 +235,7 @@ class _Emitter:
     def repeat(self, op: Op) -> None:
         go = Reg(BOOL, "go")
         dims = self.enter(op)
-        self.w.put(Loop(self.turn(op, dims, go), go, op.attr_flag("visits")))
+        self.w.put(Loop(self.turn(op, dims, go), go, op.attr_flag("visits"), op.loc))
         self.bind(op.dims, dims)
 
     def enter(self, op: Op) -> list[Reg]:

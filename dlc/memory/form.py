@@ -403,6 +403,7 @@ class Loop:
     body: Block
     go: Reg
     visits: bool = False
+    loc: Loc = NOWHERE
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dlc import resources
 from dlc.ir.core import Function, Module, Op, Region, Value, freeze_attrs, walk
 from dlc.ir.names import DimNames
-from dlc.ir.rewrite import Substitution, all_dims, inline_body
+from dlc.ir.rewrite import Substitution, all_dims, inline_body, located
 from dlc.passes.effects import calls
 from dlc.typesys.dims import Dim
 
@@ -133,7 +134,15 @@ class _Inliner:
         for r, v in zip(op.results, values, strict=True):
             # Definitions after this one follow the dims; the value itself is the inlined one.
             s.values[r] = v
-        return ops
+        return located(ops, op.loc) if _enters_library(op, fn) else ops
+
+
+def _enters_library(op: Op, callee: Function) -> bool:
+    """Whether the user's code calls the library here. What fails in there (a label out of range)
+    failed at the user's line: nobody can mend a line of the library."""
+    inside, outside = callee.loc.file, op.loc
+    library = resources.LIBRARY
+    return inside.startswith(library) and outside.line > 0 and not outside.file.startswith(library)
 
 
 def bind_dims(module: Module, name: str, dims: dict[str, int]) -> Module:

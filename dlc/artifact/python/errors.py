@@ -109,11 +109,7 @@ def failure(
     entry: str, file: str, status: str, line: int, column: int, got: int, want: int, what: str
 ) -> CallError:
     """The exception of a status."""
-    text = what if status == "assert" and what else _PLAIN.get(status, status)
-    if what and status != "assert":
-        text += f": {what}"
-    if status in ("shape", "bounds", "struct", "space", "arena") and (got or want):
-        text += f" (got {got}, want {want})"
+    text = _text(status, got, want, what)
     where = ""
     if line:
         where = f" at {file}:{line}:{column}" if file else f" at line {line}, column {column}"
@@ -122,3 +118,27 @@ def failure(
         f"{entry}: {text}{where}",
         status=status, line=line, column=column, got=got, want=want, what=what,
     )  # fmt: skip
+
+
+_BOUNDS: Mapping[str, str] = MappingProxyType(
+    {"index out of range": "index {got} of {want}", "the top of too few": "the top {got} of {want}"}
+)
+"""Texts of compiled programs, in which the numbers stand apart: with their numbers."""
+
+
+def _text(status: str, got: int, want: int, what: str) -> str:
+    plain = _PLAIN.get(status, status)
+    if status == "assert":
+        return what or plain
+    if status == "fuel":
+        return f"{plain}: more than {want}" if want else plain
+    if status == "bounds":
+        for ending, numbers in _BOUNDS.items():
+            if what.endswith(ending):
+                what = what.removesuffix(ending) + numbers.format(got=got, want=want)
+        return f"{plain}: {what}" if what else plain
+    if what:
+        plain += f": {what}"
+    if status in ("shape", "struct", "space", "arena") and (got or want):
+        plain += f" (got {got}, want {want})"
+    return plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlc import evaluate
+from dlc import evaluate, resources
 from dlc.artifact.python.errors import failure
 from dlc.ir.core import Module
 from dlc.ops.card import RunError
@@ -37,6 +37,10 @@ class Evaluated:
 
 
 def run_failure(name: str, e: RunError) -> Exception:
-    """The exception of a call that the evaluator gave up."""
+    """The exception of a call that the evaluator gave up. What failed in the library is said to
+    have failed at the line that called it, as in compiled programs."""
     loc = e.loc
+    if loc.file.startswith(resources.LIBRARY):
+        chain = (at for _, at in reversed(e.calls) if at.line)
+        loc = next((at for at in chain if not at.file.startswith(resources.LIBRARY)), loc)
     return failure(name, loc.file, e.status, loc.line, loc.column, e.got, e.want, e.message)

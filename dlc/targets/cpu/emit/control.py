@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dlc.ir.core import NOWHERE
 from dlc.memory.form import (
     Assert,
     BindDim,
@@ -125,7 +126,7 @@ def emit_loop(b: Body, s: Loop) -> None:
     f.start(again)
     with b.region():
         if not s.visits:
-            _spend(b)
+            _spend(b, s)
         b.block(s.body)
         f.branch_if(b.get(s.go), again, done)
     if interrupted:
@@ -133,7 +134,7 @@ def emit_loop(b: Body, s: Loop) -> None:
     f.start(done)
 
 
-def _spend(b: Body) -> None:
+def _spend(b: Body, s: Loop) -> None:
     """One turn of a loop that may have no end."""
     f = b.f
     at = context.field(f, b.ctx, context.FUEL)
@@ -143,8 +144,8 @@ def _spend(b: Body) -> None:
     f.branch_if(f.icmp("sge", left, 0), good, bad)
     f.start(bad)
     limit = f.load(INDEX, context.field(f, b.ctx, context.LIMIT))
-    loc = b.fn.loc
-    context.fail(f, b.ctx, "fuel", loc.line, loc.column, f.add(limit, 1), limit, "turns of a loop")
+    loc = b.fn.loc if s.loc == NOWHERE else s.loc
+    context.fail(f, b.ctx, "fuel", loc.line, loc.column, f.add(limit, 1), limit, "")
     f.branch(b.unwind)
     f.start(good)
 
