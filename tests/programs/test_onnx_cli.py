@@ -89,7 +89,7 @@ def test_artefacts_hold_the_weights(mlp: tuple[Path, dict[str, Any]], tmp_path: 
         assert (base.with_suffix(".weights.bin")).exists() == (mode == "blob")
         np.testing.assert_allclose(dlc.load(base).main(x), expected(weights, x), rtol=1e-5)
     text = (tmp_path / "blob.h").read_text()
-    assert "net_main(" in text
+    assert "blob_main(" in text
     sources = dlc.load(tmp_path / "blob").artifact.manifest.sources
     assert [name for name, _ in sources] == ["mlp"]
 
@@ -210,16 +210,16 @@ int main(void) {
     float x[4] = {1, 2, 3, 4}, y[3];
     FILE *f = fopen("mlp.weights.bin", "rb");
     size_t n = fread(weights, 1, sizeof weights, f);
-    net_model model;
-    net_model_init(&model, weights, n, NULL);
-    net_main_in in = net_main_input();
-    net_main_out out = net_main_output();
+    mlp_model model;
+    mlp_model_init(&model, weights, n, NULL);
+    mlp_main_in in = mlp_main_input();
+    mlp_main_out out = mlp_main_output();
     in.x.data = x;
     in.x.dims[0] = 1;
     in.x.dims[1] = 4;
     out.result.data = y;
     out.result.capacity = 3;
-    if (net_main(&model, &in, &out, arena, sizeof arena, NULL, NULL) != 0) return 1;
+    if (mlp_main(&model, &in, &out, arena, sizeof arena, NULL, NULL) != 0) return 1;
     printf("%.6f %.6f %.6f\\n", y[0], y[1], y[2]);
     return 0;
 }

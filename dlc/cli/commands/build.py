@@ -65,7 +65,10 @@ class Wanted:
     help="Weights in a file, or in the object.",
 )  # fmt: skip
 @click.option("--entry", "entries", multiple=True, metavar="NAME", help="Only these exports.")
-@click.option("--name", "prefix", metavar="PREFIX", help="What the C names begin with.")
+@click.option(
+    "--name", "prefix", metavar="PREFIX",
+    help="What the C names begin with; left out: the files' name, or net where that cannot be.",
+)  # fmt: skip
 @click.option("--dense", is_flag=True, help="For sparrow: no events, no compressed weights.")
 @click.option("--report", metavar="FILE", help="Write a page of HTML about the compile.")
 @click.option("--time-passes", is_flag=True, help="Say how long each stage took.")
@@ -86,10 +89,10 @@ def command(
     if dense and where != "sparrow":
         raise click.UsageError("--dense is for --target sparrow")
     _names(prefix)
+    base = _base(source, out)
     if out == "-" and (wanted.roles or len(wanted.texts) != 1):
         raise click.UsageError("-o - is for one text: --emit llvm, asm or ir:STAGE")
     numbers = program.parse_bind(bind)
-    base = _base(source, out)
     checked = program.front(source)
     exports = list(dict.fromkeys(entries)) or None
     low = program.lowered(checked, numbers, exports)
@@ -100,7 +103,8 @@ def command(
         low = program.lowered(checked, numbers, exports)
     options = Options(
         target=where, triple=triple, cpu=cpu, level=_level(level), debug=debug,
-        bind=tuple(sorted(numbers.items())), entries=entries or None, prefix=prefix or "net",
+        bind=tuple(sorted(numbers.items())), entries=entries or None,
+        prefix=prefix or _prefix(base),
         weights_mode=weights_mode, dump=_dumped(wanted, report),
         preset=preset, dense=dense,
     )  # fmt: skip
@@ -113,6 +117,8 @@ def command(
     elif out != "-":
         say("\n".join(f"wrote {w}" for w in written))
         _remark(made)
+        if prefix is None and wanted.roles and where == "cpu" and options.prefix != _stem(base):
+            say(f"remark: the C names begin with `net_`: `{_stem(base)}` cannot be (--name PREFIX)")
     if time_passes and not as_json:
         _times(made.times, 0)
 
@@ -163,6 +169,18 @@ def _base(source: str, out: str | None) -> Path:
     if folder and source == "-":
         raise click.UsageError("a program from standard input has no name: give one, with -o")
     return Path(out or "") / Path(source).stem if folder else Path(out or "")
+
+
+def _stem(base: Path) -> str:
+    """The files' name without any suffix."""
+    return base.name.split(".", 1)[0]
+
+
+def _prefix(base: Path) -> str:
+    """What C names begin with if nobody says: the files' name, `net` where that cannot be."""
+    from dlc.artifact.names import is_prefix
+
+    return _stem(base) if is_prefix(_stem(base)) else "net"
 
 
 def _target(target: str, cpu: str) -> tuple[Where, str | None, str]:

@@ -281,6 +281,20 @@ def test_compile_refuses(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("out", "prefix"), [("tree", "tree"), ("a/t_2.o", "t_2"), ("3x", "net")])
+def test_c_names_begin_with_the_files_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, out: str, prefix: str
+) -> None:
+    source = tmp_path / "half.dl"
+    source.write_text("export fn half(x: f32) -> f32:\n    return 0.5 * x\n")
+    base = tmp_path / out
+    status, _, err = call(capsys, "compile", str(source), "-o", str(base), "-O0")
+    assert status == 0 and ("`3x` cannot be" in err) == (prefix == "net")
+    assert f"{prefix}_half(" in base.with_suffix(".h").read_text()
+    assert call(capsys, "compile", str(source), "-o", str(base), "-O0", "--name", "h")[0] == 0
+    assert "h_half(" in base.with_suffix(".h").read_text()
+
+
 MANY = """
 export fn until(x: f32) -> List[f32]:
     out: List[f32] = []
