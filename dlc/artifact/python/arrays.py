@@ -17,6 +17,10 @@ from dlc.typesys.types import AdtType, ListType
 Array = np.ndarray[Any, Any]
 
 
+PLACE = 120
+"""Characters of a place inside a value that a message shows."""
+
+
 @dataclass(frozen=True)
 class Flat:
     """A list or algebraic value as arrays. `length` is -1 for an algebraic value, `root` for a
@@ -48,7 +52,11 @@ def encode(
     what messages call the columns.
 
     Raises TypeError, ValueError, StructureError naming `what` or a column."""
-    return _Encoder(what, own, leaves, names).encode(plan, value)
+    try:
+        return _Encoder(what, own, leaves, names).encode(plan, value)
+    except (TypeError, ValueError):
+        _blame(what, plan, value)
+        raise
 
 
 class _Encoder:
@@ -157,6 +165,44 @@ class _Encoder:
         if odd is not None:
             raise ValueError(f"`{name}` holds arrays of the shapes {shape} and {odd}")
         return np.concatenate([x.reshape(-1) for x in rows]), shape
+
+
+def _blame(what: str, plan: Plan, value: Any) -> None:
+    """Opens the values again, from the outside in, with their places: `t.Node.kids[2]`. Raises the
+    TypeError or ValueError of the first that is none of its type."""
+    seen: set[tuple[int, int]] = set()
+    work = _placed(what, plan, value)[::-1]
+    while work:
+        place, node, x = work.pop()
+        if (id(x), id(node)) in seen:
+            continue
+        seen.add((id(x), id(node)))
+        tag, values = node.open(place, x)
+        plans = node.plans[tag]
+        names: Sequence[str] = node.classes[tag].field_names if node.classes else ()
+        inside: list[tuple[str, Node, Any]] = []
+        for i, (p, v) in enumerate(zip(plans, values, strict=True)):
+            known = len(names) == len(plans)
+            step = f".{node.classes[tag].constructor}.{names[i]}" if known else ""
+            inside += _placed(_short(place) + step, p, v)
+        work += reversed(inside)
+
+
+def _short(place: str) -> str:
+    """A place that may be as deep as a tree: its begin and its end."""
+    return place if len(place) <= PLACE else f"{place[: PLACE // 3]}…{place[-PLACE // 2 :]}"
+
+
+def _placed(place: str, plan: Plan, v: Any) -> list[tuple[str, Node, Any]]:
+    """The algebraic values right inside a leaf, each with its place."""
+    if isinstance(plan, NodePlan):
+        return [(place, plan.node, v)]
+    out: list[tuple[str, Node, Any]] = []
+    if isinstance(plan, ListPlan) and plan.has_nodes:
+        for i, element in enumerate(v):
+            for c, x in zip(plan.columns, element, strict=True):
+                out += _placed(f"{place}[{i}]", c, x)
+    return out
 
 
 def _collect(plan: Plan, v: Any, out: list[tuple[Node, Any]]) -> None:

@@ -417,12 +417,17 @@ def _opener(
         if number is None or len(x.fields) != len(codecs[number]):
             raise TypeError(f"`{what}`: no constructor of this {name} is {x.constructor}")
         own = codecs[number]
-        if simple[number]:
-            return number, [c.explode(n, f)[0] for (n, c), f in zip(own, x.fields, strict=True)]
-        out: list[Any] = []
-        for (n, c), f in zip(own, x.fields, strict=True):
-            out += c.explode(n, f)
-        return number, out
+        try:
+            if simple[number]:
+                return number, [c.explode(n, f)[0] for (n, c), f in zip(own, x.fields, strict=True)]
+            out: list[Any] = []
+            for (n, c), f in zip(own, x.fields, strict=True):
+                out += c.explode(n, f)
+            return number, out
+        except (TypeError, ValueError):
+            for (n, c), f in zip(own, x.fields, strict=True):  # again, with the whole name
+                c.explode(f"{what}.{x.constructor}.{n}", f)
+            raise
 
     return open_
 
@@ -443,7 +448,19 @@ def _closer(
 
 
 def _kind(x: Any) -> str:
+    if isinstance(x, type):
+        return _class(cast("type[Any]", x))
     return "None" if x is None else article(type(x).__name__)
+
+
+def _class(c: type[Any]) -> str:
+    """A class that was given in place of one of its values."""
+    if not issubclass(c, Value):
+        return f"the type {c.__name__}"
+    if not c.constructor:
+        return f"the type {c.type_name} itself: make a value by a constructor"
+    fields = ", ".join(c.field_names)
+    return f"the constructor itself: write `{c.type_name}.{c.constructor}({fields})`"
 
 
 def article(name: str) -> str:
