@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 
 from dlc.check.entities import Entity, FunctionItem, ModuleItem, Modules
 from dlc.check.typed import Effects
+from dlc.diag import Span
 from dlc.syntax import tree
 from dlc.syntax.walk import walk
 
 Graph = Mapping[str, tuple[str, ...]]
 
 
-def mentioned(modules: Modules, module: str, body: Sequence[tree.Node]) -> tuple[str, ...]:
-    """The functions and builtins that a body names, in order."""
+def mentioned(
+    modules: Modules,
+    module: str,
+    body: Sequence[tree.Node],
+    params: Sequence[tree.Param | tree.DimsParam] = (),
+) -> tuple[str, ...]:
+    """The functions and builtins that a body names, in order. A name that the body has
+    given to a value of its own (`g = …` beside `fn g`) is that value."""
     out: dict[str, None] = {}
+    own = _Own(params, body)
     for s in body:
         for n in walk(s):
             found: Entity | None = None
-            if isinstance(n, tree.Name):
+            if isinstance(n, tree.Name) and not own.has(n):
                 found = modules.find(module, n.id)
             elif isinstance(n, tree.Attr) and isinstance(n.base, tree.Name):
                 owner = modules.find(module, n.base.id)
@@ -27,6 +35,52 @@ def mentioned(modules: Modules, module: str, body: Sequence[tree.Node]) -> tuple
             if isinstance(found, FunctionItem):
                 out[found.name] = None
     return tuple(out)
+
+
+class _Own:
+    """The values of a body that have names, and where each name means its value."""
+
+    def __init__(
+        self, params: Sequence[tree.Param | tree.DimsParam], body: Sequence[tree.Node]
+    ) -> None:
+        self.params = {p.name.text for p in params if isinstance(p, tree.Param)}
+        self.targets: set[int] = set()
+        self.callees: set[int] = set()
+        self.since: dict[str, int] = {}
+        self.inside: dict[str, list[Span]] = {}
+        for s in body:
+            for n in walk(s):
+                self._note(n)
+
+    def _note(self, n: tree.Node) -> None:
+        bound: tuple[tree.Ident, ...] = ()
+        if isinstance(n, tree.Assign):
+            for t in n.targets:
+                if isinstance(t, tree.Name):
+                    self.targets.add(t.span.start)
+                    self.since.setdefault(t.id, n.span.end)
+        elif isinstance(n, tree.AnnAssign):
+            self.since.setdefault(n.name.text, n.span.end)
+        elif isinstance(n, tree.Call):
+            self.callees.add(n.callee.span.start)
+        elif isinstance(n, tree.For):
+            bound = n.targets
+        elif isinstance(n, tree.Arm):
+            bound = n.fields
+        elif isinstance(n, tree.Lambda):
+            bound = n.params
+        for name in bound:
+            self.inside.setdefault(name.text, []).append(n.span)
+
+    def has(self, n: tree.Name) -> bool:
+        """Whether the name stands for a value. What is called is taken for the function: a value is
+        called only if it is a model, and then this errs on the safe side."""
+        at = n.span.start
+        if n.id in self.params or at in self.targets:
+            return True
+        if any(s.start <= at < s.end for s in self.inside.get(n.id, ())):
+            return True
+        return at not in self.callees and n.id in self.since and at >= self.since[n.id]
 
 
 def call_graph(
@@ -41,7 +95,7 @@ def call_graph(
         if name in out or name not in functions:
             continue
         item = functions[name]
-        found = mentioned(modules, item.module, item.node.body or ())
+        found = mentioned(modules, item.module, item.node.body or (), item.node.params)
         rules = tuple(
             m
             for d in item.node.decorators

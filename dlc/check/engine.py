@@ -51,6 +51,9 @@ from dlc.typesys.surface import (
 TRIAL = 2
 """What a const dim is while a function that unrolls loops is checked without a caller."""
 
+LARGER_TRIALS = (5, 16)
+"""What it is next, if only indices were out of range."""
+
 MAX_INSTANCES = 256
 """Instances of one function."""
 
@@ -100,21 +103,41 @@ class Engine:
         body = item.node.body
         if sig is None or body is None:
             return Found()
-        trial = self._trial(sig) if unrolls(item.node) else {}
+        trial = self._trial(sig, TRIAL) if unrolls(item.node) else {}
+        done, problems = self._generic(item, sig, body, trial)
+        if trial and problems and all(p.code == "E0326" for p in problems):
+            # `static for k in 0..3` over `m.cells[k]` is right for every K from 3: what a larger
+            # trial does not find is no mistake of the text, and each instance is checked itself.
+            for size in LARGER_TRIALS:
+                again, others = self._generic(item, sig, body, self._trial(sig, size))
+                if not others:
+                    return again
+        for found in problems:
+            self._tables.bag.add(found)
+        return done
+
+    def _generic(
+        self,
+        item: FunctionItem,
+        sig: Signature,
+        body: tuple[tree.Stmt, ...],
+        trial: dict[str, Static],
+    ) -> tuple[Found, list[Diagnostic]]:
+        problems: list[Diagnostic] = []
 
         def report(found: Diagnostic) -> None:
             if trial:
                 shown = ", ".join(f"{n} = {v}" for n, v in trial.items())
                 found = found.with_note(f"in the instance {shown}")
-            self._tables.bag.add(found)
+            problems.append(found)
 
         given = open_bindings(sig, trial)
         b, _ = function_body(self, item.module, sig, given, False, report)
         self._run(b, body, item.node.name.span)
-        return b.found
+        return b.found, problems
 
-    def _trial(self, sig: Signature) -> dict[str, Static]:
-        given: dict[str, Static] = dict.fromkeys(sig.consts, TRIAL)
+    def _trial(self, sig: Signature, size: int) -> dict[str, Static]:
+        given: dict[str, Static] = dict.fromkeys(sig.consts, size)
         given |= {g.name: g.default for g in sig.generics if g.const and g.default is not None}
         given |= {p.name: p.default for p in sig.params if isinstance(p.default, (int, str))}
         return {n: given[n] for n in sig.consts}

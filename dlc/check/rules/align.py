@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlc.check import typed
-from dlc.check.body import Body, Val
+from dlc.check.body import Body, Val, Variable
 from dlc.check.convert import born
 from dlc.check.unify import join_elements
 from dlc.diag import Diagnostic, Edit, Span, error
@@ -24,6 +25,7 @@ from dlc.typesys.surface import (
     Tangent,
     Tensor,
     Tuple,
+    Unknown,
 )
 
 # -- shapes
@@ -143,6 +145,11 @@ def elements_clash(b: Body, op: str, x: Val, y: Val, span: Span) -> Diagnostic:
                 return found.with_help(
                     f"a whole number has no point: `{whole}`", Edit(v.span, whole)
                 )
+    if span.text == f"{op}=" and is_float(ty.dtype):
+        begun = _begun_whole(b, x)
+        if begun is not None:
+            text, edit = begun
+            return found.with_help(text) if edit is None else found.with_help(text, edit)
     order = ((x, tx, ty), (y, ty, tx))
     for v, _, u in sorted(order, key=lambda o: is_float(o[1].dtype)):
         target = u.dtype if isinstance(u.dtype, DType) else None
@@ -152,6 +159,37 @@ def elements_clash(b: Body, op: str, x: Val, y: Val, span: Span) -> Diagnostic:
             made = f"{target}({text_of(v)})"
             return found.with_help(f"`{made}`", Edit(v.span, made))
     return found.with_help("convert one of them: `f32(x)`, `i32(x)`")
+
+
+_WHOLE = re.compile(r"\s*=\s*(-?\d+)\s*(?:#.*)?")
+"""What stands behind the name in `s = 0`."""
+
+
+def _begun_whole(b: Body, x: Val) -> tuple[str, Edit | None] | None:
+    """The help where `s = 0` made a whole number of what `s += …` wants to be a float: nothing can
+    be converted on the left of `+=`."""
+    name = x.span.text
+    slot = b.lookup(name)
+    if not isinstance(slot, Variable) or slot.how != "local":
+        return None
+    at = slot.span
+    source, line = at.source, at.line
+    rest = source.line_text(line)[at.column - 1 + len(name) :]
+    m = _WHOLE.fullmatch(rest)
+    if m is None or at.text != name:
+        return f"begin with a float: `{name} = f32(…)` in line {line}", None
+    start = at.end + m.start(1)
+    number = f"{m[1]}.0"
+    edit = Edit(Span(source, start, start + len(m[1])), number)
+    return f"`{name} = {number}` in line {line}", edit
+
+
+def spoil(b: Body, name: str) -> None:
+    """After a failed `+=` nothing is known of a local variable, so that nothing more is said of
+    it."""
+    slot = b.lookup(name)
+    if isinstance(slot, Variable) and slot.how == "local":
+        b.bind(name, Unknown(), "local", slot.span)
 
 
 def text_of(v: Val) -> str | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from dlc.check import typed
 from dlc.check.body import Body, Constant, FunctionSlot, Val, Variable, is_whole
 from dlc.check.convert import born, differs, element_help, fit, misfit, settle
-from dlc.check.rules.align import align, join, stretch
+from dlc.check.rules.align import align, join, spoil, stretch
 from dlc.check.rules.annotate import annotated_type
 from dlc.check.rules.arguments import constant_name
 from dlc.check.rules.indexing import list_index, pack, select
@@ -358,10 +358,10 @@ def aug_assign(b: Body, node: tree.AugAssign) -> str:
         _element(b, target, compute)
         return "no"
     assert isinstance(target, tree.Name)
-    old = b.expr(target)
-    value = b.expr(node.value)
+    old, value = b.expr(target), b.expr(node.value)
     v = settle(b, arithmetic(b, op, old, value, node.op_span, node.span))
     if v.is_bad:
+        spoil(b, target.id)
         return "no"
     if misfit(b, v.type, old.type) is not None and isinstance(v.type, Tensor):
         text = f"`{node.op}` makes `{target.id}` {b.show(v.type)}, it is {b.show(old.type)}"

@@ -123,6 +123,9 @@ class _Turns:
             if is_whole(self.loop.carried[name].type):
                 b.update(name, dim=None)
                 b.later.append(lambda n=name: redefine(b, n, self.header))
+            last = inner.get(name)
+            if isinstance(last, Variable) and isinstance(last.type, Unknown):
+                b.update(name, type=Unknown(), dim=None)  # an error was said already
         for env in self.loop.breaks:
             for name, v in env.items():
                 here = b.env.get(name)

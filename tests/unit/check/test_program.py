@@ -116,3 +116,47 @@ def test_a_thousand_mutants() -> None:
                 for d in problem.diagnostics:
                     assert d.primary is not None, (path.name, k, d)
                     assert d.helps or d.notes or d.code < "E02", (path.name, k, d)
+
+
+CALLED = """fn f(x: f32) -> f32:
+    {body}
+
+export fn g(x: f32) -> f32:
+    return grad(f)(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("g = x * 2.0\n    return g * g", []),
+        ("y, g = x, x\n    return y + g", []),
+        ("y = x\n    for g in 0..2:\n        y = y * f32(g)\n    return y", []),
+        ("return g(x)", ["E0506"]),
+        ("y = g(x)\n    z = y * 2.0\n    return z", ["E0506"]),
+    ],
+)
+def test_a_value_called_like_a_function_is_no_call_of_it(body: str, found: list[str]) -> None:
+    assert codes(CALLED.format(body=body)) == found
+
+
+MANY = """model Cell[D]:
+    w: f32[D, D]
+
+model Net[K: const, D]:
+    cells: Array[Cell[D], K]
+
+fn run(m: Net, x: f32[m.D]) -> f32[m.D]:
+    y = x
+    static for k in 0..%s:
+        y = m.cells[k].w @ y
+    return y
+"""
+
+
+def test_a_count_of_the_text_does_not_clash_with_the_trial() -> None:
+    assert codes(MANY % "3") == codes(MANY % "m.K") == []
+    assert codes(MANY % "m.K + 1") == ["E0326"]
+    entry = "\nexport fn small(m: Net[K=2], x: f32[m.D]) -> f32[m.D]:\n    return run(m, x)\n"
+    assert codes(MANY % "2" + entry) == []
+    assert codes(MANY % "3" + entry) == ["E0326"]
