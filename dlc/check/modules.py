@@ -167,6 +167,9 @@ class Reader:
         if name in spans:
             found = error("E0204", f"`{name}` is defined twice", at.span)
             found = found.with_label(spans[name], "first here")
+            kinds = {type(names[name]), type(entity)}
+            if ConstructorItem in kinds and kinds & {AdtItem, ModelItem}:
+                found = found.with_note("types and constructors share the names of a file")
             self._bag.add(found.with_help("give one of them another name"))
             return
         if name in RESERVED or name == "_":

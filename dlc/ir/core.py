@@ -4,7 +4,7 @@ A `Module` holds algebraic types and functions. A `Function` has explicit intege
 value parameters and one region. A `Region` is a straight list of operations whose last one is a
 terminator (`yield`, or `return` at a function's outermost region); control flow is operations with
 regions (`if match for loop map`). Nothing here is ever changed in place: a pass builds new
-functions. """
+functions."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ CODES: tuple[Code, ...] = (
         "E0204",
         "a name is defined twice",
         "Each name of a file, of a function's parameters, of a model's fields and dims means one "
-        "thing. A file may hide names of the prelude.",
+        "thing. A file may hide names of the prelude. Types and constructors share the names of a "
+        "file: `type Point = Point(x: f32)` defines one twice, `type Point = At(x: f32)` does not.",
         bad="fn f(x: f32) -> f32:\n    return x\nfn f(y: f32) -> f32:\n    return -y\n",
         good="fn f(x: f32) -> f32:\n    return x\nfn g(y: f32) -> f32:\n    return -y\n",
     ),

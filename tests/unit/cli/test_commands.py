@@ -327,6 +327,10 @@ def test_no_bound_has_a_reason(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         ("nn.gru", "from nn import gru"),
         ("Linear", "    model Linear[I, O]:"),
         ("grad", "grad(f, wrt=p)(…)"),
+        ("match", "Takes a value of an algebraic type"),
+        ("Graph", "`g.nodes` and `g.arcs`"),
+        ("true", "The values of `bool`"),
+        ("model", "Net[L=4]"),
     ],
 )
 def test_explain(capsys: pytest.CaptureFixture[str], name: str, said: str) -> None:
@@ -342,5 +346,6 @@ def test_explain_lists_and_suggests(capsys: pytest.CaptureFixture[str]) -> None:
     assert "E0302  " in out and "BOUNDS  " in out
     assert call(capsys, "explain", "softmx")[::2] == (
         1,
-        "`softmx` is no code, no status and no name of the library; did you mean softmax?\n",
+        "`softmx` is no code, no status, no name of the library and no word of the language; "
+        "did you mean softmax?\n",
     )
