@@ -209,6 +209,8 @@ def give_weights(
         example = ",".join(f"{d.rsplit('.', 1)[-1]}=…" for d in missing)
         other = "" if weights is not None else ", or --weights FILE"
         text = f"the weights' sizes are not known: {', '.join(missing)}"
+        if weights is not None:
+            text = f"sizes that no weight of the file shows: {', '.join(missing)}"
         raise click.UsageError(f"{text}; give --bind {example}{other}")
     if weights is not None:
         net.load(weights)

@@ -70,6 +70,14 @@ class _Open:
         return (self.name, *self.items) if self.name is not None else self.items
 
 
+def _closes(token: str, top: _Open) -> str:
+    """What is wrong with a closing bracket: none is open, or another kind."""
+    if not top.close:
+        return f"`{token}` closes nothing"
+    begun = "[" if top.name is None else f"{top.name}("
+    return f"`{top.close}` is missing before this: `{begun}` is open since column {top.column}"
+
+
 def parse_value(text: str) -> Any:
     """The value that the text writes. Iterative: a comb 100,000 deep is fine."""
     stack: list[_Open] = [_Open("", None, 1)]
@@ -86,7 +94,7 @@ def parse_value(text: str) -> Any:
         top = stack[-1]
         if m.lastgroup == "punct" and token in ")]":
             if not top.close or top.close != token:
-                raise ValueTextError(f"`{token}` closes nothing", column)
+                raise ValueTextError(_closes(token, top), column)
             if wants_item and top.items:
                 raise ValueTextError("a value is missing before this", column)
             stack.pop()

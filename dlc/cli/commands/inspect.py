@@ -114,7 +114,8 @@ def _artefact(m: Manifest) -> None:
     for name, info in m.files.items():
         click.echo(f"  file     {name}: {info.role}, {info.bytes} bytes")
     if m.layout.weights:
-        where = f"with {_numbers(m.dims)}" if m.dims is not None else "not included"
+        sizes = f" with {_numbers(m.dims)}" if m.dims else ""
+        where = f"included{sizes}" if m.dims is not None else "not included"
         click.echo(f"  weights  {where} ({m.weights_mode})")
     _interface(m.interface, m.memory)
 

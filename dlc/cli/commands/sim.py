@@ -61,6 +61,11 @@ def command(
         return
     from dlc.cli import simulation
 
+    if file.endswith(".dl"):
+        made = f"{Path(file).stem}.spw"
+        raise click.UsageError(
+            f"{file} is a program in dl: first `dlc compile {file} --target sparrow -o {made}`"
+        )
     asked = simulation.Asked(
         file, entry, inputs, bind, preset, fuel, engine, seed, weights,
         limit if trace_file is not None or heat or lines else 0, cold,

@@ -289,3 +289,12 @@ def test_tests_on_the_accelerator(capsys: Capture) -> None:
     status, out, _ = call(capsys, "test", tree, "--target", "sparrow")
     assert status == 0 and out.startswith("ok     sparrow")
     assert call(capsys, "test", tree, "--target", "sparow")[0] == 2
+
+
+def test_a_program_in_dl_is_compiled_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = tmp_path / "agent.dl"
+    source.write_text("export fn f(x: f32) -> f32:\n    return x\n")
+    status, _, err = call(capsys, "sim", str(source))
+    assert status == 2 and "--target sparrow -o agent.spw" in err and "E0803" not in err

@@ -48,6 +48,15 @@ def test_what_is_no_value(text: str, column: int) -> None:
     assert e.value.column == column
 
 
+def test_a_bracket_that_closes_another_names_the_open_one() -> None:
+    with pytest.raises(ValueTextError, match=r"`\)` is missing before this: `Pair\(` .* column 6"):
+        parse_value("Obj([Pair(1])")
+    with pytest.raises(ValueTextError, match=r"`\]` is missing before this: `\[` .* column 1"):
+        parse_value("[1)")
+    with pytest.raises(ValueTextError, match=r"`\]` closes nothing"):
+        parse_value("1]")
+
+
 def test_a_deep_value() -> None:
     n = 100_000
     v = parse_value("Node(" * n + "Leaf(1)" + ", Leaf(2))" * n)

@@ -115,7 +115,10 @@ def named_target(triple: str, cpu: str = "", features: str = "", abi: str = "") 
     if triple == "wasm32":
         triple = "wasm32-unknown-unknown"
     if not binding.has_target(triple):
-        raise CompileError(error("E0605", f"no code generator for the target `{triple}`"))
+        found = error("E0605", f"no code generator for the target `{triple}`")
+        raise CompileError(
+            found.with_help("there is cpu, evaluate, sparrow, and LLVM's triples (`dlc targets`)")
+        )
     if not abi and arch.startswith("riscv64"):
         abi = "lp64d"
         features = features or "+m,+a,+f,+d,+c"
