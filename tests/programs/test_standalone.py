@@ -26,6 +26,7 @@ F = np.float32
 SOURCE = """
 from optim import sgd
 
+type Sign = Nothing | Amount(x: f32)
 type Tree = Leaf(x: f32) | Node(left: Tree, right: Tree)
 
 model Net[H]:
@@ -67,6 +68,13 @@ export fn mirror(t: Tree) -> Tree:
             return Leaf(x)
         Node(left, right):
             return Node(mirror(right), mirror(left))
+
+export fn sized(s: Sign) -> f32:
+    match s:
+        Nothing:
+            return -1.0
+        Amount(x):
+            return x
 
 export fn running(xs: List[f32]) -> (List[f32], f32):
     out: List[f32] = []
@@ -237,6 +245,23 @@ def test_weights_inside(tmp_path: Path) -> None:
             [str(tmp_path / "net"), call, "x=1,1,1"], capture_output=True, text=True, check=True
         )
         assert done.stdout == want
+
+
+def test_matrices_as_text_and_constructors_that_no_node_has(made: Made) -> None:
+    np.save(made.folder / "x2.npy", np.array([[1, 2], [3, 4.5]], F))
+    graph = ("spread", "g.nodes=2", "g.src=0", "g.dst=1")
+    assert made.run(*graph, "x=[[1, 2], [3,4.5]]") == made.run(*graph, "x=@x2.npy")
+    assert made.run("at", "x=[1,2]", "i=1") == made.run("at", "x=1,2", "i=1")
+    for text, said in (
+        ("[[1,2],[3]]", "unequal"), ("[[1,2],3]", "unequal"), ("[1,[2]]", "unequal"),
+        ("[[1,2],[3,4]", "`]` is missing"), ("[[1,2]]]", "more behind"), ("[[1 2]]", "commas"),
+        ("1,2", "@FILE.npy"), ("[[1,]]", "no number"),
+    ):  # fmt: skip
+        assert said in made.run(*graph, f"x={text}", status=2)
+    assert made.run("sized", "s.tags=2", "s.children=", "s.Amount_x=") == "result = -1\n"
+    assert made.run("sized", "s.tags=2", "s.children=") == "result = -1\n"
+    assert "too few rows of Amount.x" in made.run("sized", "s.tags=3", "s.children=", status=1)
+    assert "is missing: s" in made.run("sized", status=2)
 
 
 WRONG: list[tuple[Sequence[str], int, str]] = [

@@ -231,7 +231,44 @@ static int one_number(const char *text, char **end, char type, char *to) {
     return whole(text, end, type, to);
 }
 
-/* `1`, `1,2,3`, `@file.npy`. */
+static const char *after_blanks(const char *p) {
+    while (*p == ' ') p++;
+    return p;
+}
+
+/* `[[1, 2], [3, 4]]` from a `[` on. Sizes are -1 until they are known. */
+static const char *read_nested(const char *name, const char *p, char type, array *a, int axis) {
+    static const char uneven[] = "brackets of unequal lengths";
+    int64_t n = 0;
+    if (axis == MOST_AXES) fail(2, "too many brackets", name);
+    p = after_blanks(p + 1);
+    while (*p && *p != ']') {
+        if (n++) {
+            if (*p != ',') fail(2, "numbers are separated by commas", name);
+            p = after_blanks(p + 1);
+        }
+        if (*p == '[') {
+            if (a->rank && axis + 1 >= a->rank) fail(2, uneven, name);
+            p = read_nested(name, p, type, a, axis + 1);
+        } else {
+            char *end;
+            if (!a->rank) a->rank = axis + 1;
+            if (a->rank != axis + 1) fail(2, uneven, name);
+            if (!one_number(p, &end, type, a->data + (size_t)a->elements * size_of(type)))
+                fail(2, "no number of its type, or out of range", name);
+            a->elements++;
+            p = end;
+        }
+        p = after_blanks(p);
+    }
+    if (*p != ']') fail(2, "a `]` is missing", name);
+    if (!a->rank) a->rank = axis + 1;
+    if (a->shape[axis] >= 0 && a->shape[axis] != n) fail(2, uneven, name);
+    a->shape[axis] = n;
+    return p + 1;
+}
+
+/* `1`, `1,2,3`, `[[1,2],[3,4]]`, `@file.npy`. */
 static array read_value(const char *name, const char *text, char type) {
     array a;
     const char *p = text;
@@ -240,6 +277,13 @@ static array read_value(const char *name, const char *text, char type) {
     memset(&a, 0, sizeof a);
     for (; *p; p++) count += *p == ',';
     a.data = room(count * size_of(type));
+    if (*text == '[') {
+        int axis;
+        for (axis = 0; axis < MOST_AXES; axis++) a.shape[axis] = -1;
+        if (*after_blanks(read_nested(name, text, type, &a, 0)))
+            fail(2, "more behind the last `]`", name);
+        return a;
+    }
     a.rank = count > 1;
     for (p = text; *p;) {
         char *end;
@@ -280,7 +324,9 @@ static void set(const slot *s, char *base, array *a) {
         a->rank = rank;
         for (axis = 1; axis < rank; axis++) a->shape[axis] = 0;
     }
-    if (a->rank != rank) fail(2, "an array with another number of axes is wanted", s->name);
+    if (a->rank != rank)
+        fail(2, "an array with another number of axes is wanted (as [[1,2],[3,4]], or @FILE.npy)",
+             s->name);
     put_pointer(base, s->data, a->elements ? a->data : NULL);
     if (s->count != NONE) put(base, s->count, a->shape[0] - s->less);
     if (s->dims != NONE)
@@ -303,6 +349,17 @@ static const slot *find(const entry *e, const char *text, size_t length) {
     return NULL;
 }
 
+/* Whether it is a column of a constructor's field (`t.Leaf_x`), and another part of its structure is
+ * given: then no node has this constructor, and the column may be left out. */
+static int is_absent_constructor(const entry *e, const slot *s, const char *seen) {
+    const char *dot = strrchr(s->name, '.');
+    int i;
+    if (!dot || !strchr(dot, '_') || s->count == NONE || s->less) return 0;
+    for (i = 0; i < e->ins; i++)
+        if (seen[i] && !strncmp(e->in[i].name, s->name, (size_t)(dot - s->name) + 1)) return 1;
+    return 0;
+}
+
 static void arguments(const entry *e, char **given, int count, char *in, array *arrays) {
     char *seen = room((size_t)e->ins);
     int i;
@@ -319,7 +376,10 @@ static void arguments(const entry *e, char **given, int count, char *in, array *
     }
     for (i = 0; i < e->ins; i++) {
         const slot *s = e->in + i;
-        if (!seen[i] && s->from == NONE) fail(2, "is missing", s->name);
+        if (seen[i] || s->from != NONE) continue;
+        if (!is_absent_constructor(e, s, seen)) fail(2, "is missing", s->name);
+        seen[i] = 1;
+        set(s, in, arrays + i);
     }
     for (i = 0; i < e->ins; i++) {
         const slot *s = e->in + i;
