@@ -217,9 +217,7 @@ class Walk:
             raise
         return made if isinstance(made, tuple) else (made,)
 
-    def _survey(
-        self, attributes: Mapping[str, Attribute], scope: Scope, around: Around
-    ) -> None:
+    def _survey(self, attributes: Mapping[str, Attribute], scope: Scope, around: Around) -> None:
         """Looks at the graphs of an operator that is not imported, for what is missing in them."""
         inner = replace(around, depth=around.depth + 1)
         for name, a in attributes.items():

@@ -80,9 +80,7 @@ I8 = DType("i8", "int", 8)
 U8 = DType("u8", "int", 8, signed=False)
 BOOL = DType("bool", "bool", 8, signed=False)
 
-DTYPES: dict[str, DType] = {
-    d.name: d for d in (F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL)
-}
+DTYPES: dict[str, DType] = {d.name: d for d in (F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL)}
 
 
 def dtype_of_numpy(d: np.dtype[Any]) -> DType | None:

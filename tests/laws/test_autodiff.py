@@ -92,7 +92,7 @@ def with_scalar_of_gradient(module: Module, fn: str, grad: str, name: str) -> Mo
     given = ", ".join(f"dim({d})" for d in f.dims)
     outs = ", ".join(f"%g{i}" for i in range(len(wrt) + 1))
     types = ", ".join(["f64", *(str(f.params[i].type) for i in wrt)])
-    lines = [f"  {outs} = call {args} {{dims=[{given}], fn=\"{grad}\"}} : {types}"]
+    lines = [f'  {outs} = call {args} {{dims=[{given}], fn="{grad}"}} : {types}']
     total = "%g0"
     for k, i in enumerate(wrt):
         t = f.params[i].tensor
