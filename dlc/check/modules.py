@@ -132,22 +132,25 @@ class Reader:
     def _scope(self, name: str, module: tree.Module, std: bool) -> ModuleScope:
         own: dict[str, Entity] = {}
         imported: dict[str, Entity] = {}
-        spans: dict[str, Span] = {}
+        seen: dict[str, tuple[Span, Entity]] = {}
         for item in module.items:
             if isinstance(item, tree.FromImport):
-                self._from_import(item, imported, spans)
+                self._from_import(item, imported, seen)
             elif isinstance(item, tree.Import):
                 for at in item.names:
                     found = self._module(at)
                     entity = ModuleItem(at.text, at) if found else BrokenItem(at.text)
-                    self._declare(at, entity, imported, spans)
+                    self._declare(at, entity, imported, seen)
             else:
                 for at, entity in _declared(name, item):
-                    self._declare(at, entity, own, spans)
+                    self._declare(at, entity, own, seen)
         return ModuleScope(name, module.source, module, own, imported, std)
 
     def _from_import(
-        self, item: tree.FromImport, imported: dict[str, Entity], spans: dict[str, Span]
+        self,
+        item: tree.FromImport,
+        imported: dict[str, Entity],
+        seen: dict[str, tuple[Span, Entity]],
     ) -> None:
         scope = self._module(item.module)
         for at in item.names:
@@ -158,16 +161,22 @@ class Reader:
                     self._bag.add(no_member(scope, at))
                 else:
                     entity = found
-            self._declare(at, entity, imported, spans)
+            self._declare(at, entity, imported, seen)
 
     def _declare(
-        self, at: tree.Ident, entity: Entity, names: dict[str, Entity], spans: dict[str, Span]
+        self,
+        at: tree.Ident,
+        entity: Entity,
+        names: dict[str, Entity],
+        seen: dict[str, tuple[Span, Entity]],
     ) -> None:
+        """Adds a name to `names`; `seen` are those of the file and of its imports."""
         name = at.text
-        if name in spans:
+        if name in seen:
+            first, other = seen[name]
             found = error("E0204", f"`{name}` is defined twice", at.span)
-            found = found.with_label(spans[name], "first here")
-            kinds = {type(names[name]), type(entity)}
+            found = found.with_label(first, "first here")
+            kinds = {type(other), type(entity)}
             if ConstructorItem in kinds and kinds & {AdtItem, ModelItem}:
                 found = found.with_note("types and constructors share the names of a file")
             self._bag.add(found.with_help("give one of them another name"))
@@ -175,7 +184,7 @@ class Reader:
         if name in RESERVED or name == "_":
             found = error("E0208", f"`{name}` is a name of the language", at.span)
             self._bag.add(found.with_help("choose another name"))
-        spans[name] = at.span
+        seen[name] = at.span, entity
         names[name] = entity
 
 
