@@ -63,6 +63,6 @@ def test_some_programs(seed: int) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("chunk", range(4))
-def test_sixty_programs(chunk: int) -> None:
-    for seed in range(1000 + chunk * 15, 1015 + chunk * 15):
+def test_forty_programs(chunk: int) -> None:
+    for seed in range(1000 + chunk * 10, 1010 + chunk * 10):
         agrees(seed, ("evaluate", "cpu") if seed % 3 == 0 else ("evaluate",))

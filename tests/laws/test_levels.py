@@ -24,7 +24,7 @@ SEEDS = range(14)
 
 @pytest.fixture(name="seeds")
 def _seeds(pytestconfig: pytest.Config) -> range:
-    return range(70) if pytestconfig.getoption("--full") else SEEDS
+    return range(50) if pytestconfig.getoption("--full") else SEEDS
 
 
 def applied(m: Module, passes: Any) -> Module:
