@@ -38,14 +38,12 @@ def saved_programs(page: str) -> dict[str, str]:
     return {m.group(1): m.group(2) for m in found}
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), blocks("python"), ids=lambda x: x if ":" in x[:40] else ""
-)
+PYTHON = [b for b in blocks("python") if not b[0].startswith("README")]
+"""Those of the README follow one another: test_embedding.py."""
+
+
+@pytest.mark.parametrize(("name", "text"), PYTHON, ids=lambda x: x if ":" in x[:40] else "")
 def test_python(name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "import dlc" not in text:
-        pytest.skip("not a program")
-    if name.startswith("README"):
-        pytest.skip("test_embedding.py follows the page")
     source = text.replace('"samples/', f'"{ROOT}/samples/')
     for file, program in saved_programs(name.partition(":")[0]).items():
         (tmp_path / file).write_text(program)
