@@ -8,7 +8,6 @@ NAMES = {
     "pass": "a block has at least one statement; `return` alone does nothing",
     "append": "`push(mut xs, v)`",
     "matmul": "write `a @ b`",
-    "transpose2": "write `x.T`",
     "pow": "write `x ** y`",
     "size": "`len(x)`, or a dim of the signature",
     "shape": "a dim of the signature has a name; `len(x)` is the first",

@@ -84,7 +84,8 @@ def _drawn(schema: Any, rng: random.Random, opset: int) -> Any:
 
 def _schema(name: str) -> tuple[Any, int]:
     """The operator's newest version that is not withdrawn, and an operator set that has it."""
-    every = [s for s in onnx.defs.get_all_schemas_with_history() if (s.domain, s.name) == ("", name)]
+    history = onnx.defs.get_all_schemas_with_history()
+    every = [s for s in history if (s.domain, s.name) == ("", name)]
     every.sort(key=lambda s: s.since_version)
     *_, last = (s for s in every if not s.deprecated)
     ends = [s.since_version - 1 for s in every if s.since_version > last.since_version]
