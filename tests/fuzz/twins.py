@@ -148,13 +148,7 @@ class Writer:
 
     def block(self, n: Names, depth: int, most: int = 4) -> bool:
         """Statements; tells whether control never reaches the block's end."""
-        start = len(self.dl)
-        for _ in range(self.rng.randrange(1, most + 1)):
-            if self.statement(n, depth):
-                return True
-        if len(self.dl) == start:
-            self.assign(n, depth)
-        return False
+        return any(self.statement(n, depth) for _ in range(self.rng.randrange(1, most + 1)))
 
     def statement(self, n: Names, depth: int) -> bool:
         self.left -= 1
@@ -175,11 +169,13 @@ class Writer:
         return f"wrap({self.number(n, 1)} + {self.number(n, 1)})"
 
     def assign(self, n: Names, depth: int) -> None:
-        name = self.rng.choice([x for x in n.ints if x[0] == "v"] or ["v0"])
-        self.line(depth, f"{name} = {self.number(n)}")
+        self.line(depth, f"{self.variable(n)} = {self.number(n)}")
+
+    def variable(self, n: Names) -> str:
+        return self.rng.choice([x for x in n.ints if x[0] == "v"])
 
     def add(self, n: Names, depth: int) -> None:
-        name = self.rng.choice([x for x in n.ints if x[0] == "v"] or ["v0"])
+        name = self.variable(n)
         self.line(depth, f"{name} += {self.number(n, 1)}")
         self.line(depth, f"{name} = wrap({name})")
 
@@ -243,12 +239,11 @@ class Writer:
     def tree(self, n: Names, depth: int) -> bool:
         x, left, right, cs = (self.fresh("k") for _ in range(4))
         self.line(depth, f"match {self.rng.choice(n.trees)}:")
-        arms = [
+        whole = [
             (f"Leaf({x})", {x: "ints"}),
             (f"Node({left}, {right})", {left: "trees", right: "trees"}),
+            (f"Many({cs})", {cs: "forests"}),
         ]
-        many = (f"Many({cs})", {cs: "forests"})
-        whole = [*arms, many]
         kept = whole if self.rng.random() < 0.5 else self.rng.sample(whole, self.rng.randrange(3))
         ends = [self.arm(n, depth + 1, p, **names) for p, names in kept]
         if len(kept) < len(whole):
@@ -303,12 +298,7 @@ def function(rng: random.Random, name: str) -> tuple[str, str]:
     w.line(0, f"export fn {name}({PARAMETERS}) -> i32:", f"def {name}(a, b, ps, t, m):")
     w.line(1, "v0 = wrap(a - b)")
     n.ints.append("v0")
-    ended = False
-    for _ in range(6):
-        if w.statement(n, 1):
-            ended = True
-            break
-    if not ended:
+    if not any(w.statement(n, 1) for _ in range(6)):
         total = " + ".join(["v0", *(f"len({x})" for x in n.lists), *n.ints[-3:]])
         w.line(1, f"return wrap({total})")
     return "\n".join(w.dl), "\n".join(w.py)
