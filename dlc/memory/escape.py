@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dlc.memory.form import (
@@ -38,29 +38,37 @@ def prune_marks(functions: Mapping[str, BFunction]) -> dict[str, BFunction]:
 
 def leaves_heap(functions: Mapping[str, BFunction]) -> frozenset[str]:
     """Functions after whose call the heap may be larger than before."""
-    leaving: frozenset[str] = frozenset()
-    while True:
-        more = frozenset(
-            name for name, fn in functions.items()
-            if not _releases(fn.body) and any(_allocates(s, leaving) for s in statements(fn.body))
-        )  # fmt: skip
-        if more == leaving:
-            return leaving
-        leaving = more
+
+    def leaves(b: Block, leaving: frozenset[str]) -> bool:
+        return not _releases(b) and any(_allocates(s, leaving) for s in statements(b))
+
+    return _fewest(functions, leaves)
 
 
 def fills_lists(functions: Mapping[str, BFunction]) -> frozenset[str]:
     """Functions in whose calls an algebraic value is written into a list, so that what a list
     holds may be no part of what was given."""
-    filling = frozenset(name for name, fn in functions.items() if _fills(fn.body))
+
+    def fills(b: Block, filling: frozenset[str]) -> bool:
+        return _fills(b) or any(_calls(s, filling) for s in statements(b))
+
+    return _fewest(functions, fills)
+
+
+def _fewest(
+    functions: Mapping[str, BFunction], holds: Callable[[Block, frozenset[str]], bool]
+) -> frozenset[str]:
+    """Functions of which it holds, given of which others it does: as few as there can be."""
+    found: frozenset[str] = frozenset()
     while True:
-        more = filling | frozenset(
-            name for name, fn in functions.items()
-            if any(isinstance(s, Call) and s.function in filling for s in statements(fn.body))
-        )  # fmt: skip
-        if more == filling:
-            return filling
-        filling = more
+        more = frozenset(name for name, fn in functions.items() if holds(fn.body, found))
+        if more == found:
+            return found
+        found = more
+
+
+def _calls(s: Statement, functions: frozenset[str]) -> bool:
+    return isinstance(s, Call) and s.function in functions
 
 
 def _fills(b: Block) -> bool:
@@ -82,7 +90,7 @@ def _releases(b: Block) -> bool:
 def _allocates(s: Statement, leaving: frozenset[str]) -> bool:
     if isinstance(s, Variant):
         return bool(s.fields or s.dims)
-    return isinstance(s, ALLOCATING) or (isinstance(s, Call) and s.function in leaving)
+    return isinstance(s, ALLOCATING) or _calls(s, leaving)
 
 
 def _pruned(b: Block, leaving: frozenset[str]) -> Block:

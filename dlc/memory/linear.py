@@ -133,13 +133,18 @@ def _step(needs: Needs, names: list[str]) -> _Step | None:
 
 def _at_most_once(calls: tuple[Of, ...], first: int) -> None:
     """Every call must go down, from the first algebraic parameter, whose nodes are counted, to a
-    part of it; and no part may be visited twice for the same purpose."""
+    part of it; and no part may be visited twice for the same purpose, also not within another."""
     seen: list[Path] = []
     for c in calls:
         path = c.nodes[0] or ()
-        if len(path) < 2 or path[0] != first or path in seen:
+        if len(path) < 2 or path[0] != first or any(_is_within(path, p) for p in seen):
             raise Unbounded("a part is visited twice")
         seen.append(path)
+
+
+def _is_within(p: Path, q: Path) -> bool:
+    """Whether one is the other, or a part of it."""
+    return all(a == b for a, b in zip(p, q, strict=False))
 
 
 def _ways(c: Cost) -> Iterator[tuple[Cost, tuple[Of, ...]]]:

@@ -10,16 +10,17 @@ a table, children first, without recursion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 from typing import Any, Literal
 
+from dlc.ir.core import AdtDecl
 from dlc.memory.cost import ELEMENT, Cost, Evaluator, Of, Parts, Path, Unbounded, evaluator, symbols
 from dlc.memory.escape import fills_lists, leaves_heap
 from dlc.memory.form import BFunction, BModule
 from dlc.memory.frame import frame_layout
-from dlc.memory.twin import summarise
+from dlc.memory.twin import Twin
 from dlc.memory.twin_state import Summary
 from dlc.ops.values import AdtValue, ListValue
 from dlc.typesys.types import AdtType
@@ -49,6 +50,7 @@ class Need:
 class Needs:
     """The needs of all functions of a module."""
 
+    types: Mapping[str, AdtDecl]
     functions: Mapping[str, BFunction]
     of: Mapping[str, Need]
 
@@ -99,11 +101,11 @@ def needs(m: BModule) -> Needs:
         for fn in fns:
             try:
                 steady = fn.name not in filling
-                found[fn.name] = summarise(m, fn, headers, leaving, found, steady=steady)
+                found[fn.name] = Twin(m, fn, headers, leaving, found, steady=steady).run()
             except Unbounded as e:
                 found[fn.name] = e
         _level([fn.name for fn in fns], found)
-    return Needs(m.functions, {n: _need(found[n]) for n in m.functions})
+    return Needs(m.types, m.functions, {n: _need(found[n]) for n in m.functions})
 
 
 def _group_of(fn: BFunction) -> tuple[int | None, str]:
@@ -200,13 +202,24 @@ class _Table:
             self.places[name] = tuple(found)
         return self.places[name]
 
+    def _nodes(self, c: Of, places: Sequence[int], args: tuple[Any, ...]) -> Iterator[list[Any]]:
+        """For each algebraic parameter of the called function the values that it may be given. Of
+        elements of a list, a path may name parts of another type too: these are not meant."""
+        params = self.needs.functions[c.function].params
+        for i, p in zip(places, c.nodes, strict=True):
+            t = params[i].type
+            assert isinstance(t, AdtType)
+            own = {x.name for x in self.needs.types[t.name].constructors}
+            parts = [None] if p is None else _parts(args, p)
+            yield [x for x in parts if x is None or _constructor(x) in own]
+
     def _try(self, what: str, name: str, args: tuple[Any, ...], missing: list[Any]) -> int:
         """The cost, as far as the table has what it needs; the calls that it lacks."""
 
         def call(c: Of) -> int:
             places = self._places(c.function)
             most = 0
-            for chosen in product(*([None] if p is None else _parts(args, p) for p in c.nodes)):
+            for chosen in product(*self._nodes(c, places, args)):
                 given: list[Any] = [None] * (places[-1] + 1)
                 for i, v in zip(places, chosen, strict=True):
                     given[i] = v
@@ -224,13 +237,17 @@ class _Table:
         return self._formula(what, name)(Parts(constructor, call))
 
 
+def _constructor(x: Any) -> str | None:
+    return x.constructor if isinstance(x, AdtValue) else None
+
+
 def _parts(args: tuple[Any, ...], p: Path) -> list[Any]:
     """The part at a path; where it goes through a list, those of all elements that have it."""
     found: list[Any] = [args[p[0]]]
     for i in p[1:]:
         if i == ELEMENT:
-            lists = [v for v in found if isinstance(v, ListValue)]
-            found = [x for xs in lists for e in xs for x in e if isinstance(x, AdtValue)]
+            found = [x for v in found if isinstance(v, ListValue) for e in v for x in e]
         else:
-            found = [v.fields[i] for v in found if len(v.fields) > i]
+            nodes = [v for v in found if isinstance(v, AdtValue)]
+            found = [v.fields[i] for v in nodes if len(v.fields) > i]
     return found

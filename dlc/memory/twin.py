@@ -61,27 +61,14 @@ from dlc.typesys.dims import ZERO, Dim
 from dlc.typesys.types import AdtType, ListType
 
 Headers = Mapping[str, int]
-
-
 Found = Mapping[str, "Summary | Unbounded"]
 
 
-def summarise(
-    m: BModule,
-    fn: BFunction,
-    headers: Headers,
-    leaving: frozenset[str],
-    found: Found,
-    *,
-    steady: bool,
-) -> Summary:
-    """The function's need. `headers`: bytes before the slots; `leaving`: functions that leave heap
-    behind; `found`: the needs of its callees; `steady`: whether lists of algebraic values stay as
-    they are given. Raises Unbounded."""
-    return _Twin(m, fn, headers, leaving, found, steady).run()
+class Twin:
+    """A function that is run once, for its need. `headers`: bytes before the slots; `leaving`:
+    functions that leave heap behind; `found`: the needs of its callees; `steady`: whether lists of
+    algebraic values stay as they are given."""
 
-
-class _Twin:
     def __init__(
         self,
         m: BModule,
@@ -89,6 +76,7 @@ class _Twin:
         headers: Headers,
         leaving: frozenset[str],
         found: Found,
+        *,
         steady: bool,
     ) -> None:
         self.m, self.fn, self.headers, self.found = m, fn, headers, found
@@ -103,6 +91,7 @@ class _Twin:
         self.changing: set[tuple[str, str]] = set()
 
     def run(self) -> Summary:
+        """The need. Raises Unbounded."""
         s = self.s
         s.dims = {d: Dim.sym(d) for d in self.fn.dims}
         for i, p in enumerate(self.fn.params):
@@ -571,27 +560,27 @@ _ARITHMETIC: Mapping[str, Callable[[Dim, Dim], Dim]] = {
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
 }
-_RULES: Mapping[type[Statement], Callable[[_Twin, Any], None]] = {
-    Const: _Twin.const,
-    DimValue: _Twin.dim_value,
-    Move: _Twin.move,
-    Scalar: _Twin.scalar,
-    BindDim: _Twin.bind_dim,
-    Tensor: _Twin.tensor,
-    Alloc: _Twin.alloc,
-    Variant: _Twin.variant,
-    Mark: _Twin.mark,
-    Release: _Twin.release,
-    ListNew: _Twin.list_new,
-    ListPush: _Twin.list_push,
-    ListDrop: _Twin.list_drop,
-    ListLen: _Twin.list_len,
-    ListCopy: _Twin.list_copy,
-    ListAt: _Twin.list_at,
-    Load: _Twin.load,
-    If: _Twin.branch,
-    Switch: _Twin.switch,
-    For: _Twin.counted,
-    Loop: _Twin.loop,
-    Call: _Twin.call,
+_RULES: Mapping[type[Statement], Callable[[Twin, Any], None]] = {
+    Const: Twin.const,
+    DimValue: Twin.dim_value,
+    Move: Twin.move,
+    Scalar: Twin.scalar,
+    BindDim: Twin.bind_dim,
+    Tensor: Twin.tensor,
+    Alloc: Twin.alloc,
+    Variant: Twin.variant,
+    Mark: Twin.mark,
+    Release: Twin.release,
+    ListNew: Twin.list_new,
+    ListPush: Twin.list_push,
+    ListDrop: Twin.list_drop,
+    ListLen: Twin.list_len,
+    ListCopy: Twin.list_copy,
+    ListAt: Twin.list_at,
+    Load: Twin.load,
+    If: Twin.branch,
+    Switch: Twin.switch,
+    For: Twin.counted,
+    Loop: Twin.loop,
+    Call: Twin.call,
 }

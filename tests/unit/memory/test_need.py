@@ -276,6 +276,101 @@ def test_elements_of_lists_count_with_the_largest() -> None:
         assert evaluator(cost, {**env, **nodes})(no_parts()) >= said
 
 
+MIXED = """
+type P = Word(x: f32) | Pair(a: P, b: P) | Rated(how: Q, x: f32, p: P) | Group(parts: List[P])
+type Q = One(n: i32) | Steps(ps: List[P], rest: Q)
+
+fn value(p: P, y: f32[D]) -> f32[D]:
+    match p:
+        Word(x):
+            return y * x
+        Pair(a, b):
+            return tanh(value(a, y)) + value(b, y)
+        Rated(how, x, p):
+            return value(p, y) * x
+        Group(parts):
+            s = y
+            for q in parts:
+                match q:
+                    Pair(a, b):
+                        s += tanh(value(a, y))
+                    Rated(how, x, p):
+                        s += value(p, y)
+                    _:
+                        s += y
+            return s
+
+export fn main(p: P, ps: List[P], y: f32[D]) -> f32[D]:
+    s = value(p, y)
+    for q in ps:
+        match q:
+            Pair(a, b):
+                s += value(a, y)
+            _:
+                s += y
+    return s
+"""
+
+
+def test_fields_of_elements_of_every_constructor() -> None:
+    """A path through a list names fields of other constructors as well: numbers, lists, values of
+    other types."""
+    m = lower(check_program(SourceFile("mixed.dl", MIXED))).module
+
+    def given(*parts: AdtValue) -> ListValue:
+        return ListValue([(x,) for x in parts])
+
+    def rated(how: AdtValue, p: AdtValue) -> AdtValue:
+        return AdtValue("Rated", (how, np.float32(1), p))
+
+    word, one = AdtValue("Word", (np.float32(2),)), AdtValue("One", (np.int32(1),))
+    pair = AdtValue("Pair", (word, rated(one, word)))
+    steps = AdtValue("Steps", (given(pair), one))
+    both = given(word, rated(one, word), rated(steps, pair), AdtValue("Group", (given(),)), pair)
+    group = AdtValue("Group", (both,))
+    for p, ps in ((word, given()), (group, given()), (word, both), (group, given(group, pair))):
+        status, said, taken = compared(m, [p, ps, np.ones(5, np.float32)], "main", None)
+        assert status == "bound" and said >= taken
+
+
+def test_a_part_of_a_part_is_no_other_part() -> None:
+    """A tree and a tree within it, both visited, are visits that the number of nodes does not
+    bound."""
+    text = """
+type Tree = Leaf(k: i32) | Node(a: Tree, b: Tree)
+
+fn twice(t: Tree) -> Tree:
+    match t:
+        Leaf(k):
+            return Leaf(k + 1)
+        Node(a, b):
+            match a:
+                Leaf(k):
+                    return Node(a, b)
+                Node(c, d):
+                    return Node(twice(a), twice({part}))
+
+export fn main(t: Tree) -> i32:
+    match twice(t):
+        Leaf(k):
+            return k
+        Node(a, b):
+            return 1
+"""
+    leaf = AdtValue("Leaf", (np.int32(0),))
+    comb = leaf
+    for _ in range(12):
+        comb = AdtValue("Node", (comb, leaf))
+    for part, bounded in (("c", False), ("b", True)):
+        m = lower(check_program(SourceFile("t.dl", text.replace("{part}", part)))).module
+        found = linear_bounds(needs(bufferise(m)))
+        assert ("main" in found) is bounded
+        _, said, taken = compared(m, [comb], "main", None)
+        assert said >= taken
+        if bounded:
+            assert evaluator(found["main"], {"nodes.t": 25})(no_parts()) >= taken
+
+
 def size(v: AdtValue) -> int:
     """The nodes of a phrase."""
     inner = v.fields[0] if v.constructor == "Group" else []
