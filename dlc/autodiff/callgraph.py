@@ -20,15 +20,10 @@ def has_derivatives(fn: Function) -> bool:
     return any(op.name in GRADS for op in walk(fn.body))
 
 
-def with_rules(functions: Mapping[str, Function]) -> list[tuple[str, ...]]:
-    """`groups` where a function with a derivative rule of its own counts as a caller of it, so
-    that derivatives inside of a rule are expanded before the rule is differentiated."""
-    return groups(functions, rules=True)
-
-
-def groups(functions: Mapping[str, Function], rules: bool = False) -> list[tuple[str, ...]]:
+def groups(functions: Mapping[str, Function], *, rules: bool = False) -> list[tuple[str, ...]]:
     """Strongly connected components of the call graph, callees before callers (Tarjan,
-    iterative)."""
+    iterative). With `rules`, a function with a derivative rule of its own counts as a caller of it:
+    derivatives inside of a rule are expanded before the rule is differentiated."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     on: set[str] = set()
@@ -37,7 +32,8 @@ def groups(functions: Mapping[str, Function], rules: bool = False) -> list[tuple
     edges = {n: [c for c in callees(f) if c in functions] for n, f in functions.items()}
     if rules:
         for n, f in functions.items():
-            edges[n] += [str(f.attrs["vjp"])] if "vjp" in f.attrs else []
+            if "vjp" in f.attrs:
+                edges[n].append(str(f.attrs["vjp"]))
     for root in functions:
         if root in index:
             continue

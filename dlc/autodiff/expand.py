@@ -3,7 +3,7 @@ halves."""
 
 from __future__ import annotations
 
-from dlc.autodiff.callgraph import GRADS, callees, has_derivatives, with_rules
+from dlc.autodiff.callgraph import GRADS, callees, groups, has_derivatives
 from dlc.autodiff.derive import DENSE, INACTIVE, ROWS, Derivation, Variant, dims_in
 from dlc.autodiff.mirror import Block, Node, copy_block
 from dlc.autodiff.places import rows_type
@@ -22,7 +22,7 @@ def differentiate(module: Module) -> Module:
     functions = dict(module.functions)
     tangents = Tangents(module.types)
     d = Derivation(functions, tangents)
-    for group in with_rules(module.functions):
+    for group in groups(module.functions, rules=True):
         for name in group:
             f = functions[name]
             if not has_derivatives(f):
