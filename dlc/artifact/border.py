@@ -350,28 +350,23 @@ def bind(
     return env
 
 
-def shown_sizes(
-    border: Border, known: Mapping[str, int], read: Mapping[Shown, int | None]
-) -> dict[str, int]:
-    """The dims of the model that `read` shows, beside those `known`. A call compares them; where
-    there is no model yet, they are what it is made for.
+def shown_sizes(border: Border, read: Mapping[Shown, int | None]) -> dict[str, int]:
+    """The dims of the model that `read` shows. A call compares them; where there is no model yet,
+    they are what it is made for.
 
     Raises BindError for a size that is none."""
-    env = {**border.fixed, **{d: known[d] for d in border.model_dims if d in known}}
-    rest = [*(s.mention for s in border.steps), *border.compares]
-    found: dict[str, int] = {}
+    env = dict(border.fixed)
+    every = (*(s.mention for s in border.steps), *border.compares)
+    shown = [m for m in every if read[m.at] is not None]
     progress = True
     while progress:
         progress = False
-        for m in [m for m in rest if read[m.at] is not None]:
+        for m in shown:
             open_ = [d for d in m.size.symbols() if d not in env]
             if len(open_) == 1 and m.size.coefficient(open_[0]) is not None:
-                d = open_[0]
-                env[d] = _bound(Step(d, m), read, env)
-                if d in border.model_dims:
-                    found[d] = env[d]
+                env[open_[0]] = _bound(Step(open_[0], m), read, env)
                 progress = True
-    return found
+    return {d: env[d] for d in border.model_dims if d in env}
 
 
 def _bound(step: Step, read: Mapping[Shown, int | None], env: Mapping[str, int]) -> int:

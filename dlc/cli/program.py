@@ -207,11 +207,11 @@ def give_weights(
     missing = [d for d in layout.dims if d not in known]
     if missing:
         example = ",".join(f"{d.rsplit('.', 1)[-1]}=…" for d in missing)
-        other = "" if weights is not None else ", or --weights FILE"
-        text = f"the weights' sizes are not known: {', '.join(missing)}"
         if weights is not None:
-            text = f"sizes that no weight of the file shows: {', '.join(missing)}"
-        raise click.UsageError(f"{text}; give --bind {example}{other}")
+            what, other = "sizes that no weight of the file shows", ""
+        else:
+            what, other = "the weights' sizes are not known", ", or --weights FILE"
+        raise click.UsageError(f"{what}: {', '.join(missing)}; give --bind {example}{other}")
     if weights is not None:
         net.load(weights)
         return
@@ -232,15 +232,16 @@ def shown_sizes(net: Net, name: str, values: Mapping[str, Any]) -> dict[str, int
     call says what is wrong with them."""
     from dlc.artifact.python.entry import python_name
     from dlc.artifact.python.errors import CallError
+    from dlc.artifact.weights.block import fixed_dims
 
     if not net.interface.parameter_sets:
         return {}
-    fixed = {d: n for s in net.interface.parameter_sets for d, n in s.fixed}
     named = {python_name(n): v for n, v in values.items()}
     try:
-        found = net.entries[name].model_sizes(fixed, **named)
+        found = net.entries[name].model_sizes(**named)
     except (CallError, TypeError, ValueError):
         return {}
+    fixed = fixed_dims(net.interface)
     return {d: n for d, n in found.items() if d not in fixed}
 
 

@@ -25,17 +25,17 @@ def with_consts(
 ) -> dict[str, int]:
     """The consts of these exports that have neither a number nor a default, with numbers drawn:
     by the names that `--bind` takes."""
+    from dlc.cli.program import entry_name
     from dlc.lower.bind import resolve
 
-    full = {e.rsplit(".", 1)[-1]: e for e in checked.exports}
-    given = resolve(checked, numbers, [full[name] for name in names]).consts
+    given = resolve(checked, numbers, names).consts
     rng = np.random.default_rng(seed)
     out: dict[str, int] = {}
     for name in names:
-        sig = checked.functions[full[name]].signature
+        sig = checked.functions[entry_name(checked, name)].signature
         have = {g.name for g in sig.generics if g.default is not None}
         have |= {p.name for p in sig.params if p.default is not None}
-        have |= {*given.get(name, {}), *given.get(full[name], {})}
+        have.update(given.get(name, {}))
         for n in sig.consts:
             if n in sig.dims and n not in have:
                 out[f"{name}.{n}"] = int(rng.integers(SMALLEST, LARGEST_CONST + 1))

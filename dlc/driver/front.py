@@ -116,8 +116,9 @@ def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = N
     sets = _parameter_sets(checked)
     numbers = dict(o.bind)
     known = _known(checked, sets, numbers, o.entries)
+    entries = None if o.entries is None else [_export(checked, e) for e in o.entries]
     if arrays is not None:
-        used = _used(checked, o.entries)
+        used = _used(checked, checked.exports if entries is None else entries)
         own = tuple(s for s in sets if s.name in used)
         others = [s.name for s in sets if s.name not in used]
         if own:
@@ -127,7 +128,6 @@ def lowered(checked: Checked, o: Options, arrays: Mapping[str, Array] | None = N
     for s in sets:
         known |= {d: n for d, n in s.defaults if d not in known}
     numbers |= _names(checked, known, numbers, o.entries)
-    entries = None if o.entries is None else [_export(checked, e) for e in o.entries]
     bindings = resolve(checked, numbers, entries)
     low = lower(
         checked,
@@ -200,10 +200,10 @@ def _parameter_sets(checked: Checked) -> tuple[ParameterSet, ...]:
     )
 
 
-def _used(checked: Checked, entries: Sequence[str] | None) -> set[str]:
-    """The parameter sets that the wanted exports take."""
-    wanted = checked.exports if entries is None else [_export(checked, e) for e in entries]
-    return {p.name for e in wanted for p in checked.functions[e].signature.params}
+def _used(checked: Checked, wanted: Sequence[str]) -> set[str]:
+    """The parameter sets that these exports take. Other parameters may have the name of a set."""
+    params = (p for e in wanted for p in checked.functions[e].signature.params)
+    return {p.name for p in params if isinstance(p.type, Model)}
 
 
 def _layout(sets: tuple[ParameterSet, ...]) -> BlockLayout:

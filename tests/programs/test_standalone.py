@@ -84,6 +84,12 @@ export fn running(xs: List[f32]) -> (List[f32], f32):
         push(mut out, s)
     return out, s
 
+export fn weighted(xs: List[(i32, f32)]) -> f32:
+    s = 0.0
+    for n, x in xs:
+        s += f32(n) * x
+    return s
+
 export fn longer(xs: mut List[i32], x: i32):
     push(mut xs, x)
 
@@ -262,11 +268,13 @@ def test_matrices_as_text_and_constructors_that_no_node_has(made: Made) -> None:
     assert made.run("sized", "s.tags=2", "s.children=") == "result = -1\n"
     assert "too few rows of Amount.x" in made.run("sized", "s.tags=3", "s.children=", status=1)
     assert "is missing: s" in made.run("sized", status=2)
+    assert made.run("weighted", "xs.items_0=1,2", "xs.items_1=3,4") == "result = 11\n"
 
 
 WRONG: list[tuple[Sequence[str], int, str]] = [
     (("nothing",), 2, "no function is called so (--help lists them): nothing"),
     (("axpy", "a=2", "x=1"), 2, "is missing: y"),
+    (("weighted", "xs.items_0=1,2"), 2, "is missing: xs.items_1"),
     (("axpy", "a=2", "x=1", "y=1", "z=1"), 2, "nothing is called so: z=1"),
     (("axpy", "a=2", "a=3", "x=1", "y=1"), 2, "given twice: a"),
     (("axpy", "a=two", "x=1", "y=1"), 2, "no number of its type, or out of range: a"),
@@ -312,7 +320,9 @@ def test_help(made: Made) -> None:
     for line in (
         "  t.tags      i32[nodes]: each node's constructor (0 Leaf, 1 Node), parts before wholes",
         "  t.root      the last node; may be left out",
-        "  t.Leaf_x    f32[rows]: a row for each `x` of a Leaf",
+        "  t.Leaf_x    f32[rows]: a row for each `x` of a Leaf; may be left out if there is none",
+        "  xs.items_1  f32[rows]: a row for each element\n",
+        "VALUE is 2, or 1,2,3, or [[1,2],[3,4]], or @FILE.npy of exactly the type.",
         "  g.src    i32[arcs]: where each arc begins",
     ):
         assert line in text

@@ -99,13 +99,13 @@ class Entry:
             arguments.values[i].given[:] = decoded(f, self._schema, flat, env)
         return self._deliverer.deliver(results, env)
 
-    def model_sizes(self, known: Mapping[str, int], **named: Any) -> dict[str, int]:
-        """The dims of the model that a call's arguments show (`m.F`, from `x: f32[N, m.F]`), beside
-        those that are `known`: what weights for it must have."""
+    def model_sizes(self, **named: Any) -> dict[str, int]:
+        """The dims of the model that a call's arguments show (`m.F`, from `x: f32[N, m.F]`): what
+        weights for it must have."""
         values, _ = self._arranged((), named)
         if not self._direct:
             values = self._split(values)
-        return self._receiver.model_sizes(self._receiver.receive(values), known)
+        return self._receiver.model_sizes(self._receiver.receive(values))
 
     def __repr__(self) -> str:
         return f"<{self.__doc__}>"

@@ -112,10 +112,10 @@ class Receiver:
         except BindError as e:
             raise shape_error(self.border, e) from None
 
-    def model_sizes(self, arguments: Arguments, known: Mapping[str, int]) -> dict[str, int]:
+    def model_sizes(self, arguments: Arguments) -> dict[str, int]:
         """The dims of the model that the arguments show. Raises ShapeError for what is no size."""
         try:
-            return shown_sizes(self.border, known, arguments.shown)
+            return shown_sizes(self.border, arguments.shown)
         except BindError as e:
             raise shape_error(self.border, e) from None
 

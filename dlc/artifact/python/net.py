@@ -34,7 +34,7 @@ from dlc.artifact.weights.files import (
     safetensors_bytes,
 )
 from dlc.artifact.weights.match import with_given
-from dlc.artifact.weights.sets import of_sets, sets_in, without_sets
+from dlc.artifact.weights.sets import in_sets, of_sets, sets_in, without_sets
 from dlc.diag import CompileError, error
 from dlc.targets.cpu.schema import Schema
 from dlc.typesys.interface import FROM_FILE, Interface, ParameterSet
@@ -258,11 +258,10 @@ class Net:
         taken = of_sets(self._layout, sets)
         left = [s for s in every if s not in sets]
         arrays = without_sets(arrays, taken, [*self.artifact.manifest.others, *left])
-        whole = with_given(arrays, self.given) if only is None else arrays
         before = self._calls.params
-        if only is None and len(every) > 1 and before is not None:
-            there = sets_in(whole, every)
-            sets = there or every
+        if only is None and before is not None:
+            sets = sets_in(arrays, every) or every
+        whole = with_given(arrays, in_sets(self.given, sets))
         if before is None or len(sets) == len(every):
             self._calls.params = Params.matched(self._layout, whole, bound)
         else:
@@ -302,9 +301,8 @@ class Net:
         refuse_suffix(at)
         writes = {".safetensors": safetensors_bytes, ".npz": npz_bytes}
         if at.suffix.lower() in writes:
-            sets = None if only is None else self._sets(only)
             arrays = self.params.arrays()
-            kept = {n: x for n, x in arrays.items() if sets is None or n.split(".", 1)[0] in sets}
+            kept = arrays if only is None else in_sets(arrays, self._sets(only))
             write_file(at, writes[at.suffix.lower()](kept))
         elif only is not None:
             raise TypeError(f"only= is for a file of weights, such as {at.name}.safetensors")

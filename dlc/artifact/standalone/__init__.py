@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlc.artifact.capi import Api, EntryApi
-from dlc.artifact.flat import Column, FlatType
+from dlc.artifact.flat import FlatType
 from dlc.artifact.header import signature
 from dlc.artifact.items import Item
 from dlc.artifact.structs import Struct
@@ -42,6 +42,7 @@ class _Slot:
     count: str = ""
     capacity: str = ""
     source: str = ""
+    is_field: bool = False
     what: str = ""
 
     def text(self, struct: str) -> str:
@@ -49,7 +50,7 @@ class _Slot:
             f"offsetof({struct}, {m})" if m else "NONE"
             for m in (self.data, self.dims, self.count, self.capacity, self.source)
         )
-        flags = (self.is_number, self.is_mut, bool(self.count))
+        flags = (self.is_number, self.is_mut, bool(self.count), self.is_field)
         numbers = ", ".join(str(int(x)) for x in (*flags, self.rank, self.less))
         head = f"    {{\"{self.name}\", '{self.letter}', {numbers}, {places},"
         return f'{head}\n     "{_quoted(self.what)}"}},'
@@ -87,7 +88,7 @@ def _entry(api: Api, i: int, e: EntryApi) -> Iterator[str]:
     ):  # fmt: skip
         yield f"static const slot {what}_{i}[] = {{"
         yield from (s.text(struct.name) for s in slots)
-        yield f"    {{NULL, {'0, ' * 6}{'NONE, ' * 5}NULL}}"
+        yield f"    {{NULL, {'0, ' * 7}{'NONE, ' * 5}NULL}}"
         yield "};"
     yield f"static void start_{i}(void *in, void *out) {{"
     name = f"{api.prefix}_{e.name.replace('.', '_')}"
@@ -236,16 +237,15 @@ def _columns(name: str, columns: Sequence[str], flat: FlatType) -> Iterator[_Slo
         rank = 0 if c.varies else len(c.shape)
         axes = ["rows", *(str(d) for d in c.shape[:rank])]
         what = f"{c.dtype}[{', '.join(axes)}]: "
-        what += "elements of all rows in order" if c.varies else f"a row for each {_owner(c)}"
+        is_field = c.number >= flat.own
+        owner = f"`{c.path[-1]}` of a {c.path[0]}" if is_field else "element"
+        what += "elements of all rows in order" if c.varies else f"a row for each {owner}"
+        if is_field:
+            what += "; may be left out if there is none"
         yield _Slot(
             at, _LETTERS[c.dtype.name], f"{at}.data", rank=rank,
-            dims=f"{at}.dims" if rank else "", count=f"{at}.rows", what=what,
+            dims=f"{at}.dims" if rank else "", count=f"{at}.rows", is_field=is_field, what=what,
         )  # fmt: skip
-
-
-def _owner(c: Column) -> str:
-    """What has one row of a column: a constructor's field, or an element."""
-    return f"`{c.path[-1]}` of a {c.path[0]}" if len(c.path) > 1 else "element"
 
 
 def _quoted(text: str) -> str:

@@ -22,7 +22,7 @@
 typedef struct {
     const char *name;
     char type;
-    char is_number, is_mut, is_column;
+    char is_number, is_mut, is_column, is_field;
     int rank, less;
     size_t data, dims, count, capacity, from;
     const char *what;
@@ -352,11 +352,12 @@ static const slot *find(const entry *e, const char *text, size_t length) {
 /* Whether it is a column of a constructor's field (`t.Leaf_x`), and another part of its structure is
  * given: then no node has this constructor, and the column may be left out. */
 static int is_absent_constructor(const entry *e, const slot *s, const char *seen) {
-    const char *dot = strrchr(s->name, '.');
+    size_t owner;
     int i;
-    if (!dot || !strchr(dot, '_') || s->count == NONE || s->less) return 0;
+    if (!s->is_field) return 0;
+    owner = (size_t)(strrchr(s->name, '.') - s->name) + 1;
     for (i = 0; i < e->ins; i++)
-        if (seen[i] && !strncmp(e->in[i].name, s->name, (size_t)(dot - s->name) + 1)) return 1;
+        if (seen[i] && !strncmp(e->in[i].name, s->name, owner)) return 1;
     return 0;
 }
 
@@ -578,7 +579,7 @@ static void usage(const entry *only) {
     }
     printf("usage: %s %s NAME=VALUE... [OPTION]...\n", program, only ? only->name : "FUNCTION");
     if (!only) printf("       %s FUNCTION --help\n", program);
-    printf("\nVALUE is a number, numbers separated by commas, or @FILE.npy of exactly the type.\n");
+    printf("\nVALUE is 2, or 1,2,3, or [[1,2],[3,4]], or @FILE.npy of exactly the type.\n");
     printf("Results, and arguments that the call changes, are printed.\n\nOptions:\n");
     if (weights)
         printf("  -w FILE      the weights%s\n", embedded(NULL) ? ", in place of those inside" : "");

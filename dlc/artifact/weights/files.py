@@ -23,6 +23,8 @@ _CODES = {
     "F64": "f64", "F32": "f32", "F16": "f16", "BF16": "bf16", "I64": "i64", "I32": "i32",
     "I16": "i16", "I8": "i8", "U8": "u8", "BOOL": "bool",
 }  # fmt: skip
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+"""Suffixes of files that are not even opened as something else."""
 
 
 def read_weights(source: Source) -> dict[str, Array]:
@@ -40,7 +42,7 @@ def read_weights(source: Source) -> dict[str, Array]:
     if data[:4] == b"PK\x03\x04":
         return _npz(path, data)
     pickled = data[:1] == b"\x80" and not _has_header(data)
-    if pickled or path.suffix.lower() in (".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
+    if pickled or path.suffix.lower() in PICKLES:
         raise CompileError(_pickle(path))
     return _safetensors(path, data)
 
@@ -113,8 +115,7 @@ def _safetensors(path: Path, data: bytes) -> dict[str, Array]:
 # -- writing
 
 FOREIGN = (
-    ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".h5", ".hdf5", ".keras", ".npy", ".onnx",
-    ".safetensor", ".st", ".dl",
+    *PICKLES, ".bin", ".h5", ".hdf5", ".keras", ".npy", ".onnx", ".safetensor", ".st", ".dl",
 )  # fmt: skip
 """Suffixes of other files of weights or programs: an artefact of such a name is a mistake."""
 

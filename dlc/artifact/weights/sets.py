@@ -29,6 +29,11 @@ def sets_in(given: Mapping[str, Array], sets: Collection[str]) -> tuple[str, ...
     return tuple(s for s in sets if s in heads)
 
 
+def in_sets(arrays: Mapping[str, Array], sets: Collection[str]) -> dict[str, Array]:
+    """The arrays of these sets, by their full names."""
+    return {n: x for n, x in arrays.items() if n.split(".", 1)[0] in sets}
+
+
 def of_sets(layout: BlockLayout, sets: Collection[str]) -> BlockLayout:
     """The layout of these sets alone, with all dims."""
     return BlockLayout(layout.dims, tuple(w for w in layout.weights if w.set in sets))

@@ -23,14 +23,11 @@ def command(files: tuple[str, ...], bind: tuple[str, ...], as_json: bool) -> Non
     failed = 0
     for name in files:
         try:
-            if name == "-":
-                checked = check(standard_input())
-                warnings, open_ = checked.warnings, checked.open_entries()
-            elif is_onnx(name):
+            if is_onnx(name):
                 model = OnnxModel.of(name)
                 warnings, open_ = import_program(model, numbers).imported.warnings, ()
             else:
-                checked = check(name)
+                checked = check(standard_input() if name == "-" else name)
                 warnings, open_ = checked.warnings, checked.open_entries()
         except CompileError as e:
             report(e.diagnostics, as_json=as_json)

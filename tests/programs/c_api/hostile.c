@@ -1,5 +1,5 @@
 /* Structures in which a number or two are wrong, in buffers of exactly their size: every call ends
- * with a status that says what is wrong, and valid ones succeed in the arena that they say. */
+ * with a status that says what is wrong, and valid ones succeed, trees in the arena that they say. */
 #include "net.h"
 
 #include <stdio.h>

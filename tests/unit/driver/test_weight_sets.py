@@ -15,6 +15,7 @@ from dlc.artifact.python.net import Net
 from dlc.cli.app import run
 
 F = np.float32
+ROOT = Path(__file__).resolve().parents[3]
 STEP = """
 model Net[H]:
     w: f32[H] ~ normal(1.0)
@@ -110,6 +111,45 @@ def test_a_set_that_is_begun_must_be_whole(trained: Any) -> None:
     with pytest.raises(CompileError) as caught:
         net.load({"q": np.zeros(5, F)})
     assert codes(caught.value) == ["E0910", "E0910", "E0911"]
+
+
+def test_a_set_may_have_the_name_of_another_functions_parameter() -> None:
+    text = STEP + "\nexport fn shifted(m: Net, a: f32[N]) -> f32:\n    return sum(m.w) + sum(a)\n"
+    weights = {"m.w": np.ones(2, F), "m.b": np.array(0, F), "a.w": np.ones(2, F)}
+    net = dlc.compile(text, "evaluate", entries=["shifted"], weights=weights)
+    assert list(net.params) == ["m.w", "m.b"] and float(net.shifted(np.ones(3, F))) == 5
+
+
+IMPORTED = """
+import onnx "backbone.onnx" as Backbone
+
+model Net:
+    body: Backbone
+    w: f32[4] ~ normal(1.0)
+
+model Head[D]:
+    w: f32[D] ~ normal(1.0)
+
+export fn f(m: Net, h: Head) -> f32:
+    return sum(m.w) + sum(h.w)
+"""
+
+
+def test_weights_of_an_imported_model_complete_the_sets_that_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "backbone.onnx").symlink_to(ROOT / "samples" / "backbone.onnx")
+    (tmp_path / "two.dl").write_text(IMPORTED)
+    net = dlc.compile(tmp_path / "two.dl", "evaluate")
+    net.init(0, D=3)
+    own = net.params["m.body.head_bias"].copy()
+    assert own.any()
+    net.params["m.body.head_bias"] = 0 * own  # as if trained
+    net.load({"h.w": np.ones(5, F)})
+    assert not net.params["m.body.head_bias"].any() and net.params["h.w"].sum() == 5
+    for only in ("m", None):
+        net.params["m.body.head_bias"] = 0 * own
+        net.load({"m.w": np.ones(4, F)}, only=only)
+        assert np.array_equal(net.params["m.body.head_bias"], own)
+    assert float(net.f()) == 9
 
 
 def test_the_command_line(trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
