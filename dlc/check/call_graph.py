@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dlc.check.entities import Entity, FunctionItem, ModuleItem, Modules
 from dlc.check.typed import Effects
-from dlc.diag import Span
 from dlc.syntax import tree
 from dlc.syntax.walk import walk
 
@@ -22,65 +21,72 @@ def mentioned(
     """The functions and builtins that a body names, in order. A name that the body has
     given to a value of its own (`g = …` beside `fn g`) is that value."""
     out: dict[str, None] = {}
-    own = _Own(params, body)
-    for s in body:
-        for n in walk(s):
-            found: Entity | None = None
-            if isinstance(n, tree.Name) and not own.has(n):
-                found = modules.find(module, n.id)
-            elif isinstance(n, tree.Attr) and isinstance(n.base, tree.Name):
-                owner = modules.find(module, n.base.id)
-                if isinstance(owner, ModuleItem):
-                    found = modules.by_name[owner.name].own.get(n.name.text)
-            if isinstance(found, FunctionItem):
-                out[found.name] = None
+    for n in _names(body, {p.name.text for p in params if isinstance(p, tree.Param)}):
+        found: Entity | None = None
+        if isinstance(n, tree.Name):
+            found = modules.find(module, n.id)
+        elif isinstance(n.base, tree.Name):
+            owner = modules.find(module, n.base.id)
+            if isinstance(owner, ModuleItem):
+                found = modules.by_name[owner.name].own.get(n.name.text)
+        if isinstance(found, FunctionItem):
+            out[found.name] = None
     return tuple(out)
 
 
-class _Own:
-    """The values of a body that have names, and where each name means its value."""
+def _names(body: Sequence[tree.Node], own: set[str]) -> Iterator[tree.Name | tree.Attr]:
+    """The names in a block but those of its own values, in order. `own` are the latter; those that
+    the block assigns on every path are added."""
+    for s in body:
+        if isinstance(s, tree.If):
+            arms: list[set[str]] = []
+            for branch in s.branches:
+                yield from _names_at(branch.cond, own)
+                arms.append(set(own))
+                yield from _names(branch.body, arms[-1])
+            arms.append(set(own))
+            yield from _names(s.orelse or (), arms[-1])
+            own |= arms[0].intersection(*arms)
+        elif isinstance(s, tree.Match):
+            yield from _names_at(s.subject, own)
+            arms = []
+            for arm in s.arms:
+                fields = {f.text for f in arm.fields} - own
+                inner = own | fields
+                yield from _names(arm.body, inner)
+                arms.append(inner - fields)
+            own |= arms[0].intersection(*arms)
+        elif isinstance(s, tree.For):
+            yield from _names_at(s.iterable, own)
+            yield from _names(s.body, own | {t.text for t in s.targets})
+        elif isinstance(s, tree.While):
+            yield from _names_at(s.cond, own)
+            yield from _names(s.body, set(own))
+        else:
+            yield from _names_at(s, own)
+            if isinstance(s, tree.Assign):
+                own |= {t.id for t in s.targets if isinstance(t, tree.Name)}
+            elif isinstance(s, tree.AnnAssign):
+                own.add(s.name.text)
 
-    def __init__(
-        self, params: Sequence[tree.Param | tree.DimsParam], body: Sequence[tree.Node]
-    ) -> None:
-        self.params = {p.name.text for p in params if isinstance(p, tree.Param)}
-        self.targets: set[int] = set()
-        self.callees: set[int] = set()
-        self.since: dict[str, int] = {}
-        self.inside: dict[str, list[Span]] = {}
-        for s in body:
-            for n in walk(s):
-                self._note(n)
 
-    def _note(self, n: tree.Node) -> None:
-        bound: tuple[tree.Ident, ...] = ()
-        if isinstance(n, tree.Assign):
-            for t in n.targets:
-                if isinstance(t, tree.Name):
-                    self.targets.add(t.span.start)
-                    self.since.setdefault(t.id, n.span.end)
-        elif isinstance(n, tree.AnnAssign):
-            self.since.setdefault(n.name.text, n.span.end)
-        elif isinstance(n, tree.Call):
-            self.callees.add(n.callee.span.start)
-        elif isinstance(n, tree.For):
-            bound = n.targets
-        elif isinstance(n, tree.Arm):
-            bound = n.fields
+def _names_at(node: tree.Node, own: set[str]) -> Iterator[tree.Name | tree.Attr]:
+    """The same of an expression or a simple statement."""
+    targets: tuple[tree.Expr, ...] = node.targets if isinstance(node, tree.Assign) else ()
+    lambdas: list[tree.Lambda] = []
+    for n in walk(node):
+        if isinstance(n, tree.Attr):
+            yield n
         elif isinstance(n, tree.Lambda):
-            bound = n.params
-        for name in bound:
-            self.inside.setdefault(name.text, []).append(n.span)
+            lambdas.append(n)
+        elif isinstance(n, tree.Name) and n.id not in own and n not in targets:
+            if not any(_binds(f, n) for f in lambdas):
+                yield n
 
-    def has(self, n: tree.Name) -> bool:
-        """Whether the name stands for a value. What is called is taken for the function: a value is
-        called only if it is a model, and then this errs on the safe side."""
-        at = n.span.start
-        if n.id in self.params or at in self.targets:
-            return True
-        if any(s.start <= at < s.end for s in self.inside.get(n.id, ())):
-            return True
-        return at not in self.callees and n.id in self.since and at >= self.since[n.id]
+
+def _binds(f: tree.Lambda, n: tree.Name) -> bool:
+    inside = f.span.start <= n.span.start < f.span.end
+    return inside and any(p.text == n.id for p in f.params)
 
 
 def call_graph(

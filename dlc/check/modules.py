@@ -65,6 +65,14 @@ def std_tree(name: str) -> tree.Module:
     return parse(source, allow_builtin=name == PRELUDE)
 
 
+def declared_names(module: str, *, functions: bool = True) -> tuple[str, ...]:
+    """The functions, models and types that a module of the library declares."""
+    kinds = (
+        (tree.FnDef, tree.ModelDef, tree.TypeDef) if functions else (tree.ModelDef, tree.TypeDef)
+    )
+    return tuple(i.name.text for i in std_tree(module).items if isinstance(i, kinds))
+
+
 class Reader:
     """Reads a module and everything that it imports, depth first."""
 

@@ -20,7 +20,7 @@ from dlc.check.entities import (
     Modules,
     SpecialItem,
 )
-from dlc.check.modules import std_tree
+from dlc.check.modules import declared_names
 from dlc.diag import Diagnostic, Edit, Span, error
 from dlc.diag.suggest import did_you_mean
 from dlc.resources import std_modules
@@ -59,7 +59,6 @@ from dlc.typesys.surface import (
 
 Report = Callable[[Diagnostic], None]
 MAX_RANK = 16
-_TYPES = (tree.ModelDef, tree.TypeDef)
 TYPES_ARE = "types are element types, builtin types, and what `model` and `type` declare"
 
 _FORMS = {
@@ -296,7 +295,7 @@ class TypeReader:
             right = lower[name.lower()]
             return found.with_help(f"write `{right}`", Edit(node.name.span, right))
         for module in std_modules():
-            if any(i.name.text == name for i in std_tree(module).items if isinstance(i, _TYPES)):
+            if name in declared_names(module, functions=False):
                 return found.with_help(f"`from {module} import {name}`")
         kinds = (AdtItem, ModelItem)
         names = [

@@ -2,7 +2,8 @@
 
 A block that always reaches its end becomes operations in order. Where a statement may leave it, the
 rest of the block moves into the arm that goes on; where several arms go on, they meet behind a flag
-and the rest stands once, in an `if` on it. Nothing is ever lowered twice."""
+and the rest stands once, in an `if` on it. Nothing is ever lowered twice. The rest also moves into
+the only arm of a `match` that has one."""
 
 from __future__ import annotations
 
@@ -176,14 +177,16 @@ def _choice(body: Body, s: Scope, st: typed.If | Match) -> None:
 
 
 def _is_alone(st: typed.If | Match) -> bool:
-    """A match with one arm: nothing meets after it, so what follows belongs to the arm."""
+    """A match with one arm. What follows belongs to the arm: nothing meets after it, and may have
+    dims in its types that only the arm defines."""
     return isinstance(st, Match) and len(st.arms) == 1
 
 
 def _leaving_choice(
     body: Body, s: Scope, st: typed.If | Match, rest: Sequence[Stmt], tail: Tail
 ) -> Leaves:
-    """A choice of which some arm leaves the block; gives what the block's region yields."""
+    """A choice of which some arm leaves the block, or which has one arm; gives what the block's
+    region yields."""
     c = _open(s, st)
     on = [body.flow.block(a.block).falls for a in c.arms]
     if not rest or sum(on) <= 1:

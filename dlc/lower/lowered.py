@@ -60,14 +60,19 @@ def lower(
 
 
 def _limit_depth(fn: Function) -> None:
-    """Every exit of a block puts the rest of it one region deeper, and passes walk regions."""
+    """Every exit of a block, and every match with one arm, puts the rest of the block one region
+    deeper, and passes walk regions."""
     level, depth = [fn.body], 0
     while level:
         level = [r for x in level for op in x.ops for r in op.regions]
         depth += 1
         if depth > MAX_NESTING:
-            message = f"`{fn.name}` leaves its blocks too often: more than {MAX_NESTING} levels"
+            message = f"the control flow of `{fn.name}` is more than {MAX_NESTING} levels deep"
             found = error("E0634", message).with_note(f"`{fn.name}` begins at {fn.loc}")
+            found = found.with_note(
+                "what follows a `return`, `break` or `continue` in a block, or a `match` with one "
+                "arm, is a level deeper"
+            )
             raise CompileError(found.with_help("use a loop, or split the function"))
 
 

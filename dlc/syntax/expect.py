@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlc.diag import Diagnostic, Edit, SourceFile, Span, error
-from dlc.syntax.foreign import nearest_keyword, of_sign, of_word
+from dlc.syntax.foreign import nearest_keyword, of_comment, of_sign, of_word
 from dlc.syntax.lexer import missing_colon
 from dlc.syntax.table import END, Token, Unexpected
 
@@ -91,9 +91,15 @@ def explain(problem: Unexpected, tokens: tuple[Token, ...], source: SourceFile) 
     found = error("E0110", f"expected {describe(wanted)}, found {_shown(token)}", place)
     head = _heads(tokens, index)[-1]
     opens = tokens[index - 2] if before is not None and before.kind == "COLON" else None
-    if token.kind == "FN" and tokens[0].kind == "MODEL":
+    if (token.kind, head) == ("FN", "FN") and tokens[0].kind == "MODEL":
         return found.with_help("a model has no methods; below it, `fn name(m: Net, …)` takes one")
-    remedy = of_word(before, token, opens) or _remedy(token, before, after, wanted, head)
+    second = index > 0 and _starts_line(tokens, index - 1)
+    remedy = of_word(before, token, opens, second) or of_comment(before, token)
+    if wanted >= _ITEM:
+        remedy = remedy or nearest_keyword(token, at_item=True)
+    elif before is not None and second:
+        remedy = remedy or nearest_keyword(before, at_item=False)
+    remedy = remedy or _remedy(token, before, after, wanted, head)
     remedy = remedy or _missing_value(token, before, wanted) or _form(tokens, index)
     return found.with_help(remedy)
 
@@ -117,11 +123,11 @@ def _missing_value(token: Token, before: Token | None, wanted: frozenset[str]) -
 
 def _heads(tokens: tuple[Token, ...], index: int) -> list[str]:
     """The kinds of the first tokens of the lines, up to the line of a token."""
-    return [
-        token.kind
-        for i, token in enumerate(tokens[: index + 1])
-        if i == 0 or tokens[i - 1].kind in ("_NL", "_INDENT", "_DEDENT")
-    ]
+    return [t.kind for i, t in enumerate(tokens[: index + 1]) if _starts_line(tokens, i)]
+
+
+def _starts_line(tokens: tuple[Token, ...], index: int) -> bool:
+    return index == 0 or tokens[index - 1].kind in ("_NL", "_INDENT", "_DEDENT")
 
 
 def _form(tokens: tuple[Token, ...], index: int) -> str:
@@ -195,9 +201,10 @@ def _stray(
         return error("E0110", "expected `:`, found `if`", place).with_help("write `elif`")
     if wanted >= _ITEM and at_line and token.kind != "NAME" and before is None:
         found = error("E0110", f"{_shown(token)} cannot stand outside a function", place)
-        if token.text == "//":
-            return found.with_help("a comment starts with `#`")
-        return found.with_help("at this level are imports, types, models, functions and tests")
+        remedy = of_comment(before, token)
+        return found.with_help(
+            remedy or "at this level are imports, types, models, functions and tests"
+        )
     if before is not None and before.kind == "_NL" and "AT" in wanted and "FN" in wanted:
         found = error("E0110", f"expected `fn`, found {_shown(token)}", place)
         return found.with_help("a decorator stands before a function")
@@ -208,15 +215,11 @@ def _remedy(
     token: Token, before: Token | None, after: Token | None, wanted: frozenset[str], head: str
 ) -> str | None:
     at_item = wanted >= _ITEM
-    first = token if at_item else before
-    found = nearest_keyword(first, at_item) if first is not None else None
-    found = found or of_sign(before, token, after, wanted, head)
+    found = of_sign(before, token, after, wanted, head)
     if found is not None:
         return found
     if at_item and after is not None and after.kind in ("EQUAL", "COLON"):
         return "at this level are imports, types, models, functions and tests; no variables"
-    if at_item and token.text == "//":
-        return "a comment starts with `#`"
     if at_item:
         return "at this level are imports, types, models, functions and tests"
     if token.kind == "FN" and wanted >= _EXPRESSION:

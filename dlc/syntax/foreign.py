@@ -44,22 +44,28 @@ _WORDS = {
     "print": "there is no output; return what you want to see",
 }
 
+_ANYWHERE = ("await", "is", "lambda", "yield")
+"""Words that begin or join expressions; the others begin a line, and may be names elsewhere."""
+
 _NO_STEP = ("_NL", "EQUAL", "")
+_COMMENT_AFTER = ("STRING", "_NL", "_INDENT", "_DEDENT", "")
 _LINE_STARTS = (
     "return", "assert", "break", "continue", "while", "for", "if", "elif", "else", "match", "static"
 )  # fmt: skip
 _ITEM_STARTS = ("import", "from", "type", "model", "fn", "export", "test")
 
 
-def of_word(before: Token | None, token: Token, opens: Token | None) -> str | None:
+def of_word(before: Token | None, token: Token, opens: Token | None, second: bool) -> str | None:
     """The remedy for a word that another language has: at the token, just before it, or before
-    the colon of the line (`try:`, given as `opens`).
+    the colon of the line (`try:`, given as `opens`). `second` says whether the token is the second
+    one of its line.
     """
     if opens is not None and token.kind == "_NL" and opens.text in _WORDS:
         return _WORDS[opens.text]
     for word in (before, token):
         if word is not None and word.kind == "NAME" and word.text in _WORDS:
-            return _WORDS[word.text]
+            if second or word is token or word.text in _ANYWHERE:
+                return _WORDS[word.text]
     return _WORDS.get(token.text) if token.kind == "IMPORT" else None
 
 
@@ -70,6 +76,14 @@ def nearest_keyword(word: Token, at_item: bool) -> str | None:
     return f"did you mean `{near[0]}`?" if near and word.kind == "NAME" else None
 
 
+def of_comment(before: Token | None, token: Token) -> str | None:
+    """The remedy for `// …` and a text where a line begins."""
+    last = before.kind if before else ""
+    if token.kind not in ("STRING", "DSLASH") or last not in _COMMENT_AFTER:
+        return None
+    return "a comment starts with `#`"
+
+
 def of_sign(
     before: Token | None, token: Token, after: Token | None, wanted: frozenset[str], head: str
 ) -> str | None:
@@ -78,8 +92,6 @@ def of_sign(
     next_kind = after.kind if after else ""
     if kind == "QUESTION":
         return _CHOICE
-    if kind == "STRING" and last in ("STRING", "_NL", "_INDENT", "_DEDENT", ""):
-        return "a comment starts with `#`"
     if last == "CMPOP" and kind == "CMPOP" and before is not None and before.text == "<":
         return "`!=` compares for being unequal"
     if kind == "DOTS" and last in ("LSQB", "COMMA"):

@@ -477,7 +477,7 @@ def _form_of_block(block: str, head: Token | None) -> str | None:
     if block == "MATCH" and head is not None and head.kind in ("NUMBER", "MINUS", "STRING"):
         return "an arm is a variant, `Node(left, right):`; `if n == 0:` compares numbers"
     if head is not None and head.kind == "TYPE":
-        return "the form is `type Point = Point(x: f32, y: f32)`; a record of weights is a `model`"
+        return "the form is `type Point = At(x: f32, y: f32)`; a record of weights is a `model`"
     return None
 
 

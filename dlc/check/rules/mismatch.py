@@ -121,11 +121,7 @@ def _disagreement(b: Body, c: Matching, conflicts: Sequence[Conflict]) -> Diagno
     p = c.sig.params[k.equation.arg]
     a = c.argument(k.equation.arg)
     name = short(c.sig.name)
-    if k.kind in ("inexact", "open"):
-        shape = str(k.equation.want).replace("?", "")
-        text = f"`{p.name}` of `{name}` has a dim `{shape}`, this has `{b.show(k.got)}`"
-    else:
-        text = f"`{p.name}` of `{name}` {_needs(b, k)}"
+    text = f"`{p.name}` of `{name}` {_needs(b, k)}"
     found = error("E0331", text, c.span if a is None else a.span)
     found = _blame(b, c, k, found)
     if not c.sig.builtin:
@@ -141,6 +137,9 @@ def _disagreement(b: Body, c: Matching, conflicts: Sequence[Conflict]) -> Diagno
 
 
 def _needs(b: Body, k: Conflict) -> str:
+    if k.kind in ("inexact", "open"):
+        shape = str(k.equation.want).replace("?", "")
+        return f"has a dim `{shape}`, this has `{b.show(k.got)}`"
     return f"needs `{b.show(k.want)}` where this has `{b.show(k.got)}`"
 
 

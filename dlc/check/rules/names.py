@@ -15,7 +15,7 @@ from dlc.check.entities import (
     ModuleItem,
     SpecialItem,
 )
-from dlc.check.modules import no_member, std_tree
+from dlc.check.modules import declared_names, no_member
 from dlc.check.paths import dim_of_type, field_type, path_error
 from dlc.check.rules import foreign
 from dlc.check.rules.construct import construct, option_none
@@ -232,12 +232,9 @@ def module_member(b: Body, node: tree.Attr) -> Entity | Diagnostic | None:
 def unknown_name(b: Body, text: str, span: Span, what: str) -> Diagnostic:
     """E0201, with what was probably meant."""
     found = error("E0201", f"no {what} `{text}`", span)
-    where = [m for m in std_modules() if _declares(m, text)]
+    where = [m for m in std_modules() if text in declared_names(m)]
     if where:
-        line = f"from {where[0]} import {text}"
-        start = b.tables.modules.by_name[b.module].tree.items[0].span
-        top = Span(start.source, start.start, start.start)
-        return found.with_help(f"`{line}`", Edit(top, f"{line}\n"))
+        return _import_help(b, found, f"from {where[0]} import {text}")
     words = {"float": "f32", "double": "f64", "True": "true", "False": "false"}
     if text in words:
         return found.with_help(f"write `{words[text]}`", Edit(span, words[text]))
@@ -271,11 +268,9 @@ def _unknown_root(b: Body, base: tree.Name, node: tree.Attr) -> Diagnostic:
     text = node.name.text
     if base.id in std_modules():
         found = error("E0201", f"module `{base.id}` is not imported", base.span)
-        start = b.tables.modules.by_name[b.module].tree.items[0].span
-        top = Span(start.source, start.start, start.start)
-        if _declares(base.id, text):
-            return found.with_help(f"`import {base.id}`", Edit(top, f"import {base.id}\n"))
-        scope = [i.name.text for i in std_tree(base.id).items if isinstance(i, _NAMED)]
+        scope = declared_names(base.id)
+        if text in scope:
+            return _import_help(b, found, f"import {base.id}")
         found = found.with_note(f"it is a module of the library, and has no `{text}`")
         return did_you_mean(found, text, scope, node.name.span)
     if base.id not in foreign.ROOTS:
@@ -293,14 +288,11 @@ def _unknown_root(b: Body, base: tree.Name, node: tree.Attr) -> Diagnostic:
     return found.with_note(f"functions stand alone; the library's modules are {listed}")
 
 
-_NAMED = (tree.FnDef, tree.ModelDef, tree.TypeDef)
-
-
-def _declares(module: str, name: str) -> bool:
-    for item in std_tree(module).items:
-        if isinstance(item, (tree.FnDef, tree.ModelDef, tree.TypeDef)) and item.name.text == name:
-            return True
-    return False
+def _import_help(b: Body, found: Diagnostic, line: str) -> Diagnostic:
+    """The line, put at the top of the file."""
+    start = b.tables.modules.by_name[b.module].tree.items[0].span
+    top = Span(start.source, start.start, start.start)
+    return found.with_help(f"`{line}`", Edit(top, f"{line}\n"))
 
 
 def _callable(b: Body, name: str) -> bool:

@@ -117,9 +117,10 @@ CODES: tuple[Code, ...] = (
     ),
     Code(
         "E0634",
-        "too many ways out",
-        "Every `return`, `break` or `continue` before the end of a block puts the rest of it one "
-        "level deeper, and no function may be deeper than 256 levels.",
+        "control flow that is too deep",
+        "Every `return`, `break` or `continue` before the end of a block, and every `match` with "
+        "one arm, puts the rest of the block one level deeper, and no function may be deeper than "
+        "256 levels.",
         shown_by="tests/unit/lower/test_flow.py::test_deep_nesting_is_refused_in_words",
     ),
     Code(

@@ -118,7 +118,12 @@ def test_a_thousand_mutants() -> None:
                     assert d.helps or d.notes or d.code < "E02", (path.name, k, d)
 
 
-CALLED = """fn f(x: f32) -> f32:
+CALLED = """type Pair = Both(a: f32, b: f32)
+
+fn app(h: fn(f32) -> f32, x: f32) -> f32:
+    return h(x)
+
+fn f(x: f32) -> f32:
     {body}
 
 export fn g(x: f32) -> f32:
@@ -134,6 +139,24 @@ export fn g(x: f32) -> f32:
         ("y = x\n    for g in 0..2:\n        y = y * f32(g)\n    return y", []),
         ("return g(x)", ["E0506"]),
         ("y = g(x)\n    z = y * 2.0\n    return z", ["E0506"]),
+        ("y = x\n    if x > 3.0:\n        g = x\n        y = g\n    return y", []),
+        (
+            "y = x\n    if x > 3.0:\n        g = x\n        y = g\n"
+            "    else:\n        y = app(g, x)\n    return y",
+            ["E0506"],
+        ),
+        ("if x > 3.0:\n        g = x\n        return g\n    return app(g, x)", ["E0506"]),
+        (
+            "if x > 3.0:\n        g = x\n    else:\n        g = -x\n    return g",
+            [],
+        ),
+        ("match Both(x, x):\n        Both(g, b):\n            y = g * b\n    return y", []),
+        (
+            "match Both(x, x):\n        Both(g, b):\n            y = g * b\n    return app(g, y)",
+            ["E0506"],
+        ),
+        ("return app(fn(g) => 2.0 * g, x)", []),
+        ("return app(fn(v) => 2.0 * v, app(g, x))", ["E0506"]),
     ],
 )
 def test_a_value_called_like_a_function_is_no_call_of_it(body: str, found: list[str]) -> None:

@@ -269,3 +269,17 @@ def test_deep_nesting_is_refused_in_words():
     with pytest.raises(CompileError) as e:
         module(text(300))
     assert e.value.diagnostics[0].code == "E0634"
+
+
+def test_matches_with_one_arm_are_deep():
+    from dlc.diag import CompileError
+
+    def text(count: int) -> str:
+        one = "    match p:\n        Both(a, b):\n            s += b - a\n"
+        head = "type Pair = Both(a: i32, b: i32)\n\nexport fn f(n: i32) -> i32:\n"
+        return f"{head}    p, s = Both(n, 3 * n), 0\n{one * count}    return s\n"
+
+    assert evaluate.run(module(text(60)), "f", [2])[0] == 240
+    with pytest.raises(CompileError, match=r"E0634.*levels deep") as e:
+        module(text(300))
+    assert any("`match` with one arm" in note for note in e.value.diagnostics[0].notes)
