@@ -129,34 +129,26 @@ class _Folder:
         args = [self.constant(v) for v in op.operands]
         if any(a is None for a in args):
             return None
-        card = card_of(op.name)
-        if Trait.EFFECT in card.traits:
+        if Trait.EFFECT in card_of(op.name).traits:
             return None
-        try:
-            with np.errstate(all="ignore"):
-                (out,) = card.evaluate(Run(op, {}), *args)
-        except RunError:
-            return None  # it fails at run time, with its place
-        return np.asarray(out).astype(t.dtype.numpy)
+        return _evaluated(op, args)
 
     def uniform(self, op: Op, s: Substitution) -> list[Op]:
         """One number everywhere, where an operation on elements is given such: the number once, and
         a view of it."""
-        card = card_of(op.name)
-        if Trait.ELEMENTWISE not in card.traits or len(op.results) != 1 or not op.operands:
+        traits = card_of(op.name).traits
+        if Trait.ELEMENTWISE not in traits or len(op.results) != 1 or not op.operands:
             return []
         t = op.results[0].tensor
         args = [self.number(v) for v in op.operands]
         if not t.rank or any(a is None for a in args):
             return []
-        b = Builder(loc=op.loc)
         scalar = Op(op.name, op.operands, (Value(TensorType(t.dtype)),), op.attrs)
-        try:
-            with np.errstate(all="ignore"):
-                (out,) = card.evaluate(Run(scalar, {}), *args)
-        except RunError:
-            return []  # it fails at run time, with its place
-        s.values[op.results[0]] = b.full(np.asarray(out).item(), t)
+        out = _evaluated(scalar, args)
+        if out is None:
+            return []
+        b = Builder(loc=op.loc)
+        s.values[op.results[0]] = b.full(out.item(), t)
         for o in b.ops:
             self.makers.update((r, o) for r in o.results)
         return b.ops
@@ -185,6 +177,16 @@ class _Folder:
             s.values[op.results[0]] = new
             return ops
         return [op]
+
+
+def _evaluated(op: Op, args: Sequence[Any]) -> np.ndarray[Any, Any] | None:
+    """The result on these operands; None if it fails: it shall at run time, with its place."""
+    try:
+        with np.errstate(all="ignore"):
+            (out,) = card_of(op.name).evaluate(Run(op, {}), *args)
+    except RunError:
+        return None
+    return np.asarray(out).astype(op.result.tensor.dtype.numpy)
 
 
 def _known_attrs(op: Op) -> bool:

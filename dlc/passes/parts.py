@@ -45,6 +45,7 @@ def _region(r: Region, counts: Mapping[Value, int], loop: frozenset[Value] | Non
             made = _split(b, now, makers, loop)
         if made is not None:
             s.values[op.result] = made.suggest(op.result.hint)
+            loop = None if loop is None else loop | {s.values[op.result]}
         new = [now] if made is None else b.ops
         makers.update((v, o) for o in new for v in o.results)
         out += new
