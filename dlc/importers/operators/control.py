@@ -14,6 +14,7 @@ from dlc.importers.elements import BOOLEAN, INT64
 from dlc.importers.loops import Turn, make_loop
 from dlc.importers.messages import Graph, TensorInfo
 from dlc.importers.refusal import refuse
+from dlc.importers.scope import Uses
 from dlc.importers.tensor import Item, Nothing, Tensor
 from dlc.importers.tensor import Sequence as Items
 from dlc.ir.core import Region
@@ -62,7 +63,7 @@ def _if(c: Call) -> tuple[Item, ...]:
     if squeezed is not None:
         name, label = branches[squeezed]
         holds = condition if squeezed == 0 else condition.op("not")
-        e.check(holds, "an axis that a branch of If drops has a size that is not 1")
+        e.check(holds, "If takes the branch that keeps an axis: a size that is not 1")
         return c.inside.graph(c.graph(name), (), label)
     value = e.value(condition)
     regions: list[Region] = []
@@ -85,21 +86,23 @@ def _if(c: Call) -> tuple[Item, ...]:
 def _squeezes(c: Call, one: str, other: str) -> bool:
     """Whether one branch drops axes of a value and the other leaves it as it is: how exporters
     write a squeeze of an axis whose size they do not know. The rank is the first branch's then,
-    and that the program takes it is checked when it runs."""
+    and that the condition takes it is checked when the program runs."""
     of = _source(c.graph(one), "Squeeze")
     return of is not None and of == _source(c.graph(other), "Identity")
 
 
 def _source(graph: Graph, op: str) -> str | None:
     """The value around the graph whose `op` is all that the graph gives; None for other graphs."""
-    made = {n.outputs[0]: n for n in graph.nodes if n.outputs and not n.domain}
-    if len(graph.outputs) != 1 or any(n.op not in (op, "Constant") for n in graph.nodes):
+    if len(graph.outputs) != 1 or any(
+        n.domain or n.op not in (op, "Constant") for n in graph.nodes
+    ):
         return None
     name = graph.outputs[0].name
-    node = made.get(name)
-    if node is None:
-        return name if op == "Identity" else None
-    return node.inputs[0] if node.op == op and node.inputs[0] not in made else None
+    of = name if op == "Identity" else ""
+    for n in graph.nodes:
+        if name in n.outputs:
+            of = n.inputs[0] if n.op == op and n.inputs else ""
+    return of if of in Uses().of_graph(graph) else None
 
 
 # -- Loop

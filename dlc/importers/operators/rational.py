@@ -1,5 +1,5 @@
-"""Sigmoid and tanh to the last bit as ONNX Runtime computes them in f32: odd rational functions
-`x p(x^2) / q(x^2)`, by Horner's rule with one rounding a step.
+"""Sigmoid and tanh to the last bit as ONNX Runtime computes them in f32 on x86-64 with FMA: odd
+rational functions `x p(x^2) / q(x^2)`, by Horner's rule with one rounding a step.
 
 Operators whose results are rounded to bytes need them: where a value lies between two bytes, its
 last bit decides. Source of the numbers: MLAS, ONNX Runtime 1.32."""
@@ -31,9 +31,9 @@ _TANH_Q = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.8
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """`1 / (1 + exp(-x))` within 2e-7."""
+    """`1 / (1 + exp(-x))` within 2e-7; never below 0, but by its last bit above 1 for some x."""
     y = _quotient(_within(x, 18.0), _SIGMOID_P, _SIGMOID_Q) + 0.5
-    return y.op("max", 0.0).op("min", 1.0)
+    return y.op("max", 0.0)
 
 
 def tanh(x: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def _quotient(x: Tensor, p: Sequence[float], q: Sequence[float]) -> Tensor:
 
 def _horner(coefficients: Sequence[float], square: Tensor) -> Tensor:
     """A fused multiplication and addition in f32 is one in f64, which holds the product of two f32
-    exactly, and a rounding."""
+    exactly, and a rounding: the same but where the sum in f64 is rounded to a tie of f32."""
     first, *rest = (float(np.float32(c)) for c in coefficients)
     y = square.e.full(first, square.shape, DOUBLE)
     for c in rest:

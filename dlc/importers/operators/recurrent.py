@@ -180,15 +180,14 @@ def _cell(
     products: tuple[Product, Product],
 ) -> Cell:
     e, rows = c.e, hidden * form.gates
-    wb = rb = None
+    wb = rb = bias = None
     if c.has(3):
         b = _direction(c.tensor(3), d)
         wb, rb = e.slice(b, 0, 0, rows), e.slice(b, 0, rows, rows)
+        if form.bias_last:
+            wb, rb, bias = None, None, wb + rb
     peep = _direction(c.tensor(7), d) if form.states == 2 and c.has(7) else None
     clip = c.float("clip") if c.given("clip") else 0.0
-    bias = None
-    if form.bias_last and wb is not None and rb is not None:
-        wb, rb, bias = None, None, wb + rb
     return Cell(_direction(w, d), _direction(r, d), wb, rb, peep, f, clip, hidden, *products, bias)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from dlc import compile as compile_model
 from dlc.artifact.python.errors import CheckError
 from dlc.diag import CompileError
-from tests.unit.importers.models import info, model, node
+from dlc.importers.model import import_onnx
+from tests.unit.importers.models import info, model, node, stored
 
 AXIS = {"axis": np.array([2], np.int64), "one": np.array(1, np.int64)}
 
@@ -55,3 +57,31 @@ def test_other_ranks_are_refused_with_a_remedy(tmp_path: Path) -> None:
     (found,) = e.value.diagnostics
     assert found.code == "E0709"
     assert "--bind" in found.helps[0].text
+
+
+def _refused(drops: Any, keeps: Any) -> str:
+    """The code of a model whose If has these branches and a condition of its own."""
+    nodes = [node("If", "c", "y", then_branch=drops, else_branch=keeps), node("Neg", "y", "z")]
+    inputs = [info("x", ("b", 3, "n")), info("c", (), TensorProto.BOOL)]
+    with pytest.raises(CompileError) as e:
+        import_onnx(model(nodes, inputs, [info("z", None)], AXIS).SerializeToString())
+    (found,) = e.value.diagnostics
+    return found.code
+
+
+def _branch(made: Any, initialisers: list[Any] | None = None) -> Any:
+    outputs = [info(made.output[0], None)]
+    return helper.make_graph([made], "branch", [], outputs, initialisers or [])
+
+
+def test_branches_without_an_operand_are_refused() -> None:
+    squeeze, identity = node("Squeeze", "x axis", "d"), node("Identity", "x", "k")
+    assert _refused(_branch(node("Squeeze", "", "d")), _branch(identity)) == "E0707"
+    assert _refused(_branch(squeeze), _branch(node("Identity", "", "k"))) == "E0707"
+
+
+def test_two_values_of_one_name_are_not_one_value() -> None:
+    """Each branch has an initialiser `w` of its own."""
+    drops = _branch(node("Squeeze", "w", "d"), [stored("w", np.zeros((1, 3), np.float32))])
+    keeps = _branch(node("Identity", "w", "k"), [stored("w", np.ones((2, 3), np.float32))])
+    assert _refused(drops, keeps) == "E0709"

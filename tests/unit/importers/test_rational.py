@@ -14,14 +14,15 @@ from dlc.importers.limits import Budget, Limits
 from dlc.importers.operators import rational
 
 X = np.array(
-    [-20, -9.5, -3.3, -1, -0.4, -1e-3, 0, 1e-8, 0.123456, 0.5, 0.77, 2.1, 5.5, 17.99, 30],
+    [-20, -9.5, -3.3, -1, -0.4, -1e-3, 0, 1e-8, 0.123456, 0.5, 0.77, 2.1, 5.5, 17.482065, 17.99,
+     30],
     np.float32,
-)
+)  # fmt: skip
 BITS = {
     "sigmoid": "00000000 389cf000 3d11b310 3e89b2b1 3ecd78d0 3effdf3b 3f000000 3f000000 "
-    "3f07e423 3f1f597e 3f2efb39 3f64123c 3f7ef542 3f800000 3f800000",
+    "3f07e423 3f1f597e 3f2efb39 3f64123c 3f7ef542 3f800001 3f800000 3f800000",
     "tanh": "bf800000 bf800000 bf7f4def bf42f7d6 bec288ad ba83126b 00000000 322bcc76 "
-    "3dfb8fa5 3eec9a9f 3f259d2c 3f786f8b 3f7ffdd0 3f800000 3f800000",
+    "3dfb8fa5 3eec9a9f 3f259d2c 3f786f8b 3f7ffdd0 3f800000 3f800000 3f800000",
 }
 EXACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dlc.diag import InternalError
 from dlc.memory.form import Tensor
+from dlc.ops.reduce import identity
 from dlc.targets.sparrow.axes import Axis, axes_of, is_negative, loops, shifted, split
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import Flt, Int, Scalar
@@ -106,7 +106,7 @@ def _points(
     dtype = x.dtype
     with loops(b, kept) as counters:
         total = c.flt()
-        c.set_real(total, nothing(kind, dtype))
+        c.set_real(total, identity(kind, dtype))
         with loops(b, outer) as turn:
             at = [*counters, *turn]
             t = b.describe(shifted(b, x, [*kept, *outer], at, X, inner))
@@ -125,9 +125,6 @@ def _points(
         b.store_in(y.space, y.dtype, to, rounded(c, total, dtype))
 
 
-_GREATEST = {"f32": 3.4028234663852886e38, "bf16": 3.3895313892515355e38}
-
-
 def _whole_numbers(
     b: Body, kind: str, x: Window, y: Window, kept: list[Axis], folded: list[Axis], add: bool
 ) -> None:
@@ -136,7 +133,7 @@ def _whole_numbers(
     outer, inner = split(folded, 1 if wide else 4)
     with loops(b, kept) as counters:
         total = c.int()
-        c.set(total, int(nothing(kind, x.dtype)))
+        c.set(total, int(identity(kind, x.dtype)))
         with loops(b, outer) as turn:
             at = [*counters, *turn]
             w = shifted(b, x, [*kept, *outer], at, X, inner)
@@ -159,14 +156,3 @@ def _whole_numbers(
 def _fold(b: Body, kind: str, total: Int, x: Scalar, dtype: DType) -> None:
     step = {"sum": "add", "prod": "mul"}.get(SAME[kind], SAME[kind])
     b.c.copy(total, compute(b, step, [total, x], dtype, dtype))
-
-
-def nothing(kind: str, dtype: DType) -> int | float:
-    """What no element folds to."""
-    if dtype.is_float:
-        most = _GREATEST[dtype.name]
-        return {"sum": 0.0, "max": -most, "min": most, "prod": 1.0}[kind]
-    low, high = -(1 << dtype.bits - 1), (1 << dtype.bits - 1) - 1
-    if kind not in ("sum", "max", "min", "prod", "any", "all"):
-        raise InternalError(f"no fold `{kind}`", stage="sparrow", op="reduce")
-    return {"sum": 0, "max": low, "min": high, "prod": 1, "any": 0, "all": 1}[kind]

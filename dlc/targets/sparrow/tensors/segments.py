@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from dlc.memory.form import Tensor, View
+from dlc.ops.reduce import identity
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Int
 from dlc.targets.sparrow.scalars import compute
 from dlc.targets.sparrow.tensors.elements import Elements, product
 from dlc.targets.sparrow.tensors.movement import fill_window
-from dlc.targets.sparrow.tensors.reduction import SAME, nothing
+from dlc.targets.sparrow.tensors.reduction import SAME
 from dlc.typesys.dims import Dim
 from dlc.typesys.dtypes import F32, I32, I64
 
@@ -56,7 +57,7 @@ def emit_segment_reduce(b: Body, s: Tensor) -> None:
         first, last = at.read_int(r), at.read_int(c.addi(r, 1))
         with c.count(columns) as q:
             total = c.flt() if to.dtype.is_float else c.int()
-            c.copy(total, b.immediate(nothing(kind, to.dtype), wide))
+            c.copy(total, b.immediate(identity(kind, to.dtype), wide))
             with c.count(last, first) as i:
                 y = values.read(c.row_major(i, columns, q))
                 c.copy(total, compute(b, step, [total, y], wide, wide))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from dlc.isa.builder import Label
 from dlc.memory.form import Tensor, View, row_major
+from dlc.ops.reduce import identity
 from dlc.targets.sparrow.body import Body, Window
 from dlc.targets.sparrow.code import ZERO, Flt, Int, Scalar
 from dlc.targets.sparrow.events import whole
@@ -16,7 +17,6 @@ from dlc.targets.sparrow.room import Room
 from dlc.targets.sparrow.scalars import compute, rounded
 from dlc.targets.sparrow.tensors.elements import Elements, product
 from dlc.targets.sparrow.tensors.movement import copy_window, fill_window
-from dlc.targets.sparrow.tensors.reduction import nothing
 from dlc.typesys.dims import ONE, Dim
 from dlc.typesys.dtypes import F32, DType
 
@@ -330,7 +330,7 @@ class _Pool:
             total: Scalar = c.flt() if wide.is_float else c.int()
             count = c.int()
             c.set(count, 0)
-            first = 0.0 if self.kind == "mean" else nothing("max", self.dtype)
+            first = 0.0 if self.kind == "mean" else identity("max", self.dtype)
             c.copy(total, self.b.immediate(first, wide))
             with self._window(plane, place) as i:
                 step = "add" if self.kind == "mean" else "max"
