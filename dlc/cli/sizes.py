@@ -1,5 +1,5 @@
 """Sizes that `dlc verify` picks where nobody binds them: numbers for consts, and sizes of weights
-with which an entry comes to its end."""
+that fit together."""
 
 from __future__ import annotations
 

@@ -136,6 +136,8 @@ def _text(status: str, got: int, want: int, what: str) -> str:
         for ending, numbers in _BOUNDS.items():
             if what.endswith(ending):
                 what = what.removesuffix(ending) + numbers.format(got=got, want=want)
+        if want and not 0 <= got < want and str(got) not in what:
+            what += f" (got {got}, want {want})"  # the accelerator's own check of a gather
         return f"{plain}: {what}" if what else plain
     if what:
         plain += f": {what}"

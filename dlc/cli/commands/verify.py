@@ -68,7 +68,7 @@ def command(
         for name in names if net is not None else ():
             assert net is not None
             of = Runs(name, target, runs, seed, weights, inputs, strict)
-            c = _compared(oracle, net, of, fits.setdefault(name, {}))
+            c = _compared(oracle, net, of, fits)
             differ = differ or c.differs is not None
             _say(c, len(wanted) > 1, as_json)
     if isinstance(low, ImportedProgram) and isinstance(checked, OnnxModel):
@@ -137,17 +137,18 @@ def _drawn_consts(
     return drawn
 
 
-def _compared(oracle: Net, net: Net, of: Runs, fit: dict[str, int]) -> Compared:
+def _compared(oracle: Net, net: Net, of: Runs, fits: dict[str, dict[str, int]]) -> Compared:
     """All runs. Where drawn sizes are not what the program demands, one that fits is looked for
-    once, said, and kept in `fit`."""
+    once, said, and kept in `fits`, by entry."""
     agreed, ended = 0, 0
     statuses: dict[str, None] = {}
     for at in range(of.seed, of.seed + of.runs):
-        found, status = _run(oracle, net, of, at, fit)
-        if status is not None and status.startswith("shape") and at == of.seed and not fit:
-            fit.update(_fitting(oracle, of, status))
-            if fit:
-                found, status = _run(oracle, net, of, at, fit)
+        found, status = _run(oracle, net, of, at, fits.get(of.entry, {}))
+        first = at == of.seed and of.entry not in fits
+        if first and status is not None and status.startswith("shape"):
+            fits[of.entry] = _fitting(oracle, of, status)
+            if fits[of.entry]:
+                found, status = _run(oracle, net, of, at, fits[of.entry])
         if found is not None:
             return Compared(of, agreed, ended, found, at)
         agreed, ended = agreed + 1, ended + (status is not None)
@@ -157,7 +158,7 @@ def _compared(oracle: Net, net: Net, of: Runs, fit: dict[str, int]) -> Compared:
 
 
 def _fitting(oracle: Net, of: Runs, status: str) -> dict[str, int]:
-    """A size of weights with which the entry runs to its end, by the evaluator."""
+    """A size of weights with which the entry, by the evaluator, does not end for its sizes."""
     import numpy as np
 
     from dlc.cli.program import give_weights

@@ -48,6 +48,16 @@ def test_what_fails_in_the_library_failed_at_the_line_that_calls_it(
         assert text.count("out of range") == 1 and "want" not in text
 
 
+@pytest.mark.parametrize("target", ["cpu", "evaluate", "sparrow"])
+def test_an_index_is_told_once(target: str) -> None:
+    text = "export fn rows(x: f32[N, 2], i: i32[M]) -> f32[M, 2]:\n    return x[i]\n"
+    net = compile(text, target, level=0)
+    with pytest.raises(BoundsError) as caught:
+        net.rows(np.zeros((3, 2), np.float32), np.array([1, -47], np.int32))
+    assert (caught.value.got, caught.value.want, caught.value.line) == (-47, 3, 2)
+    assert str(caught.value).count("-47") == 1 and " 3" in str(caught.value)
+
+
 def test_fuel_names_the_loop(nets: tuple[Net, Net]) -> None:
     for net in nets:
         net.fuel = 5
