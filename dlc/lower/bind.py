@@ -54,8 +54,8 @@ def resolve(
     dims: dict[str, dict[str, int]] = {}
     wrong: list[Diagnostic] = []
     for name, n in numbers.items():
-        places = aliases.get(name) if name not in known else None
-        if places is None:
+        places: list[_Place] | Diagnostic = [*known.get(name, ()), *aliases.get(name, ())]
+        if not places:
             places = _places(name, known, None if entries is None else set(map(short, entries)))
         if isinstance(places, Diagnostic):
             wrong.append(places)
@@ -111,8 +111,7 @@ def _aliases(checked: Checked) -> dict[str, list[_Place]]:
 def _places(
     name: str, known: Mapping[str, list[_Place]], wanted: set[str] | None
 ) -> list[_Place] | Diagnostic:
-    if name in known:
-        return known[name]
+    """What a last part of a name binds."""
     hits = [full for full in known if full.endswith(f".{name}")]
     if wanted is not None and len(hits) > 1:
         own = [full for full in hits if any(export in wanted for export, _, _ in known[full])]

@@ -82,27 +82,21 @@ class _Problem:
 
     def backward(self) -> Signature:
         """`w(c, x, d)` with `w = d + A(c, x)' w`."""
-
-        def step(b: Builder, at: Sequence[Value], w: Value) -> Value:
-            return b.call(self.transposed(), (*at, w), self.dims)[0]
-
-        return self._linear("fixpoint.backward", step, self.forward)
+        return self._linear(back=True)
 
     def forward(self) -> Signature:
         """`v(c, x, u)` with `v = u + A(c, x) v`."""
+        return self._linear(back=False)
 
-        def step(b: Builder, at: Sequence[Value], v: Value) -> Value:
-            return self.pull(b, self.transposed(), (*at, v), v, [len(at)], self._x)[0]
+    def _linear(self, *, back: bool) -> Signature:
+        """One of these two; the other is in its rule."""
+        name = "fixpoint.backward" if back else "fixpoint.forward"
 
-        return self._linear("fixpoint.forward", step, self.backward)
+        def step(b: Builder, at: Sequence[Value], y: Value) -> Value:
+            if back:
+                return b.call(self.transposed(), (*at, y), self.dims)[0]
+            return self.pull(b, self.transposed(), (*at, y), y, [len(at)], self._x)[0]
 
-    def _linear(
-        self,
-        name: str,
-        step: Callable[[Builder, Sequence[Value], Value], Value],
-        dual: Callable[[], Signature],
-    ) -> Signature:
-        """The solution y of `y = d + step(y)`; `dual` solves the transposed equation."""
         params = (*self.f.params, *self._x, *_TAIL)
 
         def body(b: Builder) -> Leaves:
@@ -113,8 +107,9 @@ class _Problem:
             def body(b: Builder) -> Leaves:
                 *at, _, tol, most, e = b.params
                 (y,) = b.call(solver, b.params[:-1], self.dims)
-                (z,) = b.call(dual(), (*at, e, tol, most), self.dims)
-                w, v = (y, z) if name == "fixpoint.backward" else (z, y)
+                dual = self.forward() if back else self.backward()
+                (z,) = b.call(dual, (*at, e, tol, most), self.dims)
+                w, v = (y, z) if back else (z, y)
                 floats, types = self._captured()
                 which, kinds = [*floats, len(at) - 1], [*types, *self._x]
                 grads = self.pull(b, self.transposed(), (*at, w), v, which, kinds)

@@ -96,8 +96,8 @@ CODES: tuple[Code, ...] = (
     Code(
         "E0631",
         "a name that several dims have",
-        "The last part of a name binds a dim only if one dim ends in it, or if only consts of "
-        "exported functions do.",
+        "The last part of a name binds a dim only if one dim ends in it, one dim of the compiled "
+        "functions, or only consts of exported functions.",
         shown_by="tests/unit/lower/test_border.py::test_names_of_dims",
     ),
     Code(

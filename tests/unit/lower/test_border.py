@@ -197,6 +197,27 @@ export fn h[K: const](y: f32[K]) -> f32:
     assert [d.code for d in e.value.diagnostics] == ["E0631"]
 
 
+def test_a_dim_of_a_set_that_is_a_const_of_one_export_only():
+    c = checked("""
+model Net[L]:
+    w: f32[L]
+
+export fn a(m: Net) -> f32:
+    return sum(m.w)
+
+export fn f[L: const](m: Net[L=L]) -> f32:
+    return sum(m.w)
+""")
+    assert [d.helps[0].text for d in c.open_entries()] == [
+        '`--bind m.L=8`, in Python `bind={"m.L": 8}`'
+    ]
+    made = resolve(c, {"m.L": 8})
+    assert (made.consts, made.dims) == ({"f": {"L": 8}}, {"a": {"m.L": 8}})
+    assert resolve(c, {"L": 3}, ["f"]).consts == {"f": {"L": 3}}
+    with pytest.raises(CompileError, match="E0631"):
+        resolve(c, {"L": 3})
+
+
 def bound(text: str, numbers: dict[str, int]) -> Lowered:
     c = checked(text)
     names = resolve(c, numbers)
