@@ -335,6 +335,31 @@ def test_a_gradient_that_is_a_tree_or_a_list(target: Any) -> None:
         assert abs(dxs[k] - want) <= 1e-7 * max(1, abs(want))
 
 
+def test_a_jvp_of_a_rule_that_clips() -> None:
+    """It is the rule's slope at cotangents of zero, where nothing is clipped."""
+    net = dlc.compile("""
+fn rule(x: f32[N], d: f32[N]) -> f32[N]:
+    return minimum(maximum(d * x, -1.0), 1.0)
+
+@vjp(rule)
+fn half(x: f32[N]) -> f32[N]:
+    return 0.5 * x * x
+
+fn loss(x: f32[N]) -> f32:
+    return sum(half(x))
+
+export fn forward(x: f32[N], t: f32[N]) -> f32[N]:
+    y, d = jvp(half, wrt=x)(x, t)
+    return d
+
+export fn backward(x: f32[N]) -> f32[N]:
+    return grad(loss, wrt=x)(x)
+""", target="evaluate")  # fmt: skip
+    x, t = np.array([0.5, 3.0, -2.0], np.float32), np.array([1.0, 4.0, 3.0], np.float32)
+    assert np.array_equal(net.forward(x, t), x * t)
+    assert np.array_equal(net.backward(x), np.clip(x, -1, 1))
+
+
 TREE = """
 type T = L(x: f32) | N(a: T, b: T)
 fn f(t: T) -> f32:
