@@ -35,9 +35,9 @@ WORDS = (
         "match found:\n    None:\n        return 0.0\n    Some(x):\n        return x",
     ),
     Word(
-        ("true", "false"),
+        ("true", "false", "and", "or", "not"),
         "The values of `bool`. `and`, `or`, `not` join them, element by element on tensors.",
-        "done = false",
+        "done = found and not late",
     ),
     Word(
         ("if", "elif", "else"),
@@ -45,7 +45,7 @@ WORDS = (
         "y = x if x > 0.0 else 0.0",
     ),
     Word(
-        ("for", "static", "while", "break", "continue"),
+        ("for", "in", "static", "while", "break", "continue"),
         "Loops: over numbers (`0..n` ends before n), over lists, and as long as a condition holds. "
         "`static for` is unrolled when compiling.",
         "for i in 0..n:\n    s += x[i]",
@@ -75,8 +75,9 @@ WORDS = (
         "fn blocks(m: Net, x: f32[N], count: const) -> f32[N]:",
     ),
     Word(
-        ("import", "from"),
-        "Another file, or a module of the library, as `nn.gru(…)`; single names with `from`.",
+        ("import", "from", "as"),
+        "Another file, or a module of the library, as `nn.gru(…)`; single names with `from`. An "
+        'ONNX model is imported as a function: `import onnx "f.onnx" as Name`.',
         "import nn\nfrom loss import cross_entropy",
     ),
     Word(

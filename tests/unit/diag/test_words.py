@@ -9,6 +9,7 @@ from dlc.check.program import check_program
 from dlc.diag import SourceFile
 from dlc.diag.words import WORDS, Word, explain_word, find_word
 from dlc.syntax import parse
+from dlc.syntax.table import load_table
 
 WHOLE = ("type ", "export fn ", "import ", "test ")
 
@@ -19,6 +20,13 @@ def test_every_name_has_one_entry() -> None:
     assert all(find_word(n) is w for w in WORDS for n in w.names)
     assert find_word("Match") is None
     assert not [n for n in names if find_entries(n)]  # a name of the library has its entry there
+
+
+def test_every_keyword_has_an_entry() -> None:
+    """But `builtin`, which only the prelude may write."""
+    keywords = {t.word for t in load_table().terminals if t.word and t.word.isalpha()}
+    assert {"while", "and", "as"} < keywords
+    assert [k for k in sorted(keywords) if find_word(k) is None] == ["builtin"]
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda w: w.names[0])
