@@ -127,6 +127,38 @@ def test_values_that_are_taken(
 
 
 @pytest.mark.parametrize(
+    ("type_", "text"),
+    [
+        ("f32[N, M]", "[[1, nan], [inf, -inf]]"),
+        ("f32[N]", "[]"),
+        ("f32[N]", ",".join(map(str, range(1500)))),
+        ("bool[N]", "true,false"),
+        ("f32", "-inf"),
+        ("Key", "5"),
+        ("Option[Option[i32]]", "Some(None)"),
+        ("List[(i32, f32[2])]", "[[1, [2, 0.1]], [3, [4, 5]]]"),
+        ("List[Option[T]]", "[None, Node(Leaf(1), Leaf(2.5))]"),
+        ("Graph", "Graph([0], [1], 2)"),
+        ("Segs", "2,0,1"),
+        ("Sparse[f32, N]", "0,2,0"),
+        ("Rows[f32, N, 2]", "Rows([1], [[1, 2]], 4)"),
+    ],
+)
+def test_what_is_printed_can_be_given_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, type_: str, text: str
+) -> None:
+    result = {"Graph": "Graph[x.nodes, x.arcs]", "Segs": "Segs[x.rows, x.items]"}.get(type_, type_)
+    path = tmp_path / "same.dl"
+    path.write_text(
+        "type T = Leaf(x: f32) | Node(a: T, b: T)\n"
+        f"export fn same(x: {type_}) -> {result}:\n    return x\n"
+    )
+    status, first, err = entry(capsys, str(path), "same", f"x={text}")
+    assert status == 0 and first, err
+    assert entry(capsys, str(path), "same", f"x={first}")[:2] == (0, first)
+
+
+@pytest.mark.parametrize(
     ("name", "inputs", "said"),
     [
         ("vector", "x=1e50,2", "`x` must be f32: 1e+50 is out of range"),
