@@ -332,3 +332,26 @@ fn @f[X, Y, H](%w: f64[H, X + Y], %x: f64[X], %y0: f64[Y], %n: i32) -> (f64[Y]) 
     for n in (0, 1, 4):
         (want,), (got,) = (run(m, "f", [*args, n]) for m in (module, after))
         assert np.allclose(want, got, rtol=1e-12, atol=1e-12)
+
+
+def test_a_part_that_each_turn_makes_is_not_known_earlier() -> None:
+    """Both pieces change in the loop, one of them as a part of a product: nothing is split."""
+    text = """
+fn @f[H](%u: f64[H, 2*H], %y0: f64[H], %n: i32) -> (f64[H]) {public=true} {
+  %z = const {value=0} : i32
+  %r = for %z, %n, %y0
+    (%i: i32, %y: f64[H]) {
+      %d = contract %y, %u {spec="h,hk->k"} : f64[2*H]
+      %p = slice %d, %z {axis=0, in_bounds=true, size=dim(H)} : f64[H]
+      %c = concat %p, %y {axis=0} : f64[2*H]
+      %h = contract %u, %c {spec="hk,k->h"} : f64[H]
+      yield %h
+    } : f64[H]
+  return %r
+}
+"""
+    after = PASSES["dce"].run(PASSES["parts"].run(verify(read_module(text))))
+    loop = next(op for op in verify(after).functions["f"].body.ops if op.name == "for")
+    assert [op.name for op in loop.regions[0].ops] == [
+        "slice", "contract", "concat", "contract", "yield",
+    ]  # fmt: skip
