@@ -1,5 +1,5 @@
-"""Every operator with operands, attributes and numbers drawn at random: imported, or refused in
-words; never anything else."""
+"""Every operator of ai.onnx that has no graphs, with operands, attributes and numbers drawn at
+random: imported, or refused in words; never anything else."""
 
 from __future__ import annotations
 
