@@ -271,6 +271,21 @@ def test_deep_nesting_is_refused_in_words():
     assert e.value.diagnostics[0].code == "E0634"
 
 
+def test_dims_that_the_only_arm_of_a_match_defines():
+    text = """
+type Pair = Both(a: i32, b: f32)
+
+export fn f(n: i32, y: f32[N]) -> f32:
+    match Both(n, 1.5):
+        Both(a, b):
+            xs = nonzero_indices(y > b)
+            k = a
+    z = fill(2.0, k)
+    return sum(f32(xs)) + sum(z)
+"""
+    assert call(text, "f", 3, np.array([1, 2, 3, 0], np.float32))[0] == 1 + 2 + 6
+
+
 def test_matches_with_one_arm_are_deep():
     from dlc.diag import CompileError
 
