@@ -296,6 +296,8 @@ def test_c_names_begin_with_the_files_name(
 
 
 MANY = """
+type Tree = Leaf(x: f32) | Node(left: Tree, right: Tree)
+
 export fn until(x: f32) -> List[f32]:
     out: List[f32] = []
     y = x
@@ -303,6 +305,23 @@ export fn until(x: f32) -> List[f32]:
         y = y / 2.0
         push(mut out, y)
     return out
+
+export fn counted(n: i32) -> List[f32]:
+    out: List[f32] = []
+    for i in 0..n:
+        push(mut out, f32(i))
+    return out
+
+fn halves(x: f32[N]) -> f32:
+    if N < 2:
+        return sum(x)
+    return sum(outer(x, x)) + halves(x[0:N//2])
+
+export fn handed(x: f32[N]) -> f32:
+    return halves(x)
+
+export fn same(t: Tree) -> Tree:
+    return t
 """
 
 
@@ -312,6 +331,8 @@ def test_no_bound_has_a_reason(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     status, out, err = call(capsys, "compile", f"{base}.dl", "-o", base, "-O0")
     reason = "a loop that may turn any number of times keeps what its turns make; it is bounded"
     assert (status, out) == (0, "") and f"nothing bounds the arena of `until`: {reason}" in err
+    assert "of `handed`: a recursion changes its dims; it is bounded if" in err
+    assert "of `same`: a result is a tree" in err and err.count("nothing bounds") == 3
     assert f"needs  arena that nothing bounds: {reason}" in call(capsys, "inspect", base)[1]
     found = json.loads(call(capsys, "inspect", base, "--json")[1])
     assert found["entries"][0]["memory"]["reason"].startswith(reason)
