@@ -3,6 +3,7 @@ status."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,8 @@ def _copies(args: Sequence[Any]) -> list[Any]:
 def agree_or_refused(text: str | Module, *cases: Sequence[Any], **given: Any) -> None:
     """As `agree`; a program of element types that the machine lacks must be refused in words."""
     module = read_module(text) if isinstance(text, str) else text
-    lacking = any(f" {d}" in print_module(module) or f"{d}[" in print_module(module) for d in LACKS)
+    shown = print_module(module)
+    lacking = any(re.search(rf"\b{d}\b", shown) for d in LACKS)
     try:
         agree(module, *cases, **given)
     except CompileError as e:
